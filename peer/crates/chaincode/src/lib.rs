@@ -1,0 +1,1 @@
+//! Chaincode support: packages, launch, registration and the chaincode stream.

@@ -1,0 +1,1 @@
+//! Validates a block's transactions as Fabric's txvalidator and VSCC do.

@@ -1,0 +1,1 @@
+//! core.yaml: its layers, its typed values and where each value came from.

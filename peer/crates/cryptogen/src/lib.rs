@@ -1,0 +1,1 @@
+//! Makes CAs, identities and TLS material in cryptogen's folder layout.

@@ -1,0 +1,1 @@
+//! Deliver: the block streaming service of peer and orderer, and the client that follows an orderer.

@@ -1,0 +1,1 @@
+//! The endorser: checks, simulates, endorses and answers a proposal.

@@ -1,0 +1,1 @@
+//! Plugins: finds, checks, loads and runs auth filters, decorators and platforms.

@@ -1,0 +1,1 @@
+//! The ledger of a channel: blocks, state, history, simulation and MVCC commit.

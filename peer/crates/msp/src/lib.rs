@@ -1,0 +1,1 @@
+//! Membership: identities, MSP folders, signature checks, signing and signature policies.

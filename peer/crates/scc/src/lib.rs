@@ -1,0 +1,1 @@
+//! System chaincodes: LSCC, CSCC and QSCC.

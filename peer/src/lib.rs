@@ -1,0 +1,1 @@
+//! The peer: command line, composition root and gRPC services.

@@ -1,0 +1,2 @@
+//! The peer binary.
+fn main() {}

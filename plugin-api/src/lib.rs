@@ -1,0 +1,1 @@
+//! The contract between the peer and its plugins.

@@ -1,0 +1,1 @@
+//! Auth filter that lets every proposal through.

@@ -1,0 +1,1 @@
+//! Auth filter that rejects creators whose certificate has expired.

