@@ -1,1 +1,153 @@
-//! The contract between the peer and its plugins.
+//! The contract between the peer and its plugins: the one crate that both sides see.
+//!
+//! A plugin is a `cdylib` crate with this one dependency. It implements an ordinary trait and names its
+//! constructor in [`export_plugin!`]. Nothing of the peer is rebuilt; `peer.handlers` in `core.yaml` names
+//! the library, its order and its `config`.
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//! [dependencies]
+//! plugin-api = "1"
+//! ```
+//!
+//! # An auth filter
+//! Sees every signed proposal before any check, and may refuse it, answer it, or look at the outcome.
+//! ```
+//! use plugin_api::{Filter, Flow, Init, PluginError, Request, Result, export_plugin};
+//!
+//! struct Deny { msp: String }
+//!
+//! impl Filter for Deny {
+//!     type State = ();
+//!     async fn before(&self, request: &Request) -> Result<Flow<()>> {
+//!         if request.msp_id().as_str() == self.msp {
+//!             return Err(PluginError::denied("this organisation may not endorse here"));
+//!         }
+//!         Ok(Flow::Continue)
+//!     }
+//! }
+//!
+//! fn new(init: Init<'_>) -> Result<Deny> {
+//!     Ok(Deny { msp: init.config_json.as_str().to_owned() })
+//! }
+//!
+//! export_plugin! {
+//!     name: "deny-msp",
+//!     description: "Refuses one organisation.",
+//!     config_schema: r#"{"type": "object"}"#,
+//!     filter: new,
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! # An auth filter in one piece
+//! [`Around`] is the same kind, written as middleware.
+//! ```
+//! use plugin_api::{Around, Next, Request, Result, SharedBytes};
+//! use std::sync::Arc;
+//!
+//! struct Timed;
+//!
+//! impl Around for Timed {
+//!     async fn handle(self: Arc<Self>, request: Request, next: Next) -> Result<SharedBytes> {
+//!         let start = std::time::Instant::now();
+//!         let outcome = next.run().await;
+//!         tracing::info!(tx = request.tx_id().as_str(), took = ?start.elapsed(), "endorsed");
+//!         outcome
+//!     }
+//! }
+//! ```
+//!
+//! # A decorator
+//! Edits the chaincode's input after the endorser has accepted the proposal.
+//! ```
+//! use plugin_api::{Decorator, Editor, Request, Result};
+//!
+//! struct Creator;
+//!
+//! impl Decorator for Creator {
+//!     fn decorate(&self, request: &Request, input: &mut Editor<'_>) -> Result<()> {
+//!         input.set_decoration("mspid".into(), request.msp_id().as_str().as_bytes().to_vec().into());
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! # A platform
+//! Teaches the peer a chaincode language: which packages are valid, how they are built and started.
+//! ```
+//! use plugin_api::{PEER_ADDRESS, Plan, Platform, PluginError, Result};
+//!
+//! struct Lua;
+//!
+//! impl Platform for Lua {
+//!     fn chaincode_type(&self) -> String { "LUA".into() }
+//!     fn validate_spec(&self, _chaincode_spec: &[u8]) -> Result<()> { Ok(()) }
+//!     fn validate_deployment_spec(&self, _deployment_spec: &[u8]) -> Result<()> { Ok(()) }
+//!     fn deployment_payload(&self, _chaincode_spec: &[u8]) -> Result<Vec<u8>> {
+//!         Err(PluginError::unknown("pack it with tar"))
+//!     }
+//!     fn dockerfile(&self, _deployment_spec: &[u8]) -> Result<String> {
+//!         Ok("FROM lua:5.4\nADD binpackage.tar /usr/local/src".into())
+//!     }
+//!     fn build_plan(&self, _deployment_spec: &[u8]) -> Result<Plan> {
+//!         Ok(Plan {
+//!             cmd: r#"cp -R "$CHAINCODE_INPUT/src/." "$CHAINCODE_OUTPUT""#.into(),
+//!             launch: ["lua", "main.lua", "--peer.address", PEER_ADDRESS].map(String::from).to_vec(),
+//!             ..Plan::default()
+//!         })
+//!     }
+//! }
+//! ```
+//!
+//! # Rules
+//! * A panic is caught and costs its own request; it is still a bug. Build with `panic = "unwind"`.
+//! * Hooks run on the peer's threads: do not block, and keep this library's own tokio out of them. Sleep with
+//!   `init.host.sleep_ms`; for sockets use `rt::spawn` (feature `rt`).
+//! * `tracing` works, and goes to the peer's log with the plugin's name. Do not print.
+//! * A configuration that the constructor cannot use is [`PluginError::config`]; it stops the peer at start.
+//!
+//! # Versions
+//! This crate's version is the version of the ABI. A minor version only appends; a plugin built with 1.x loads
+//! in every peer that knows 1.y. `abi_stable` and `async-ffi` are part of the ABI and pinned.
+
+mod around;
+mod auth;
+mod decoration;
+mod error;
+#[doc(hidden)]
+pub mod export;
+mod filter;
+mod guard;
+mod host;
+mod log;
+pub mod manifest;
+mod module;
+mod platform;
+mod request;
+#[cfg(feature = "rt")]
+pub mod rt;
+mod shared_bytes;
+mod state;
+
+pub use around::{Around, Next};
+pub use auth::{Action, AuthFilter, AuthFilterObject, Before};
+pub use decoration::{Decorator, DecoratorObject, Editor, InputDecorator, InputEditor, InputEditor_TO};
+pub use error::{Code, Ext, PluginError, Res, Result};
+pub use filter::{Filter, Flow};
+pub use host::{Host, Host_TO, HostRef, Init, Pairs};
+pub use manifest::Note;
+pub use module::{NewAuthFilter, NewDecorator, NewPlatform, PluginMod, PluginMod_Ref};
+pub use platform::{BuildPlan, LanguagePlatform, PEER_ADDRESS, Plan, Platform, PlatformObject};
+pub use request::{Request, RequestView, RequestView_TO};
+pub use shared_bytes::SharedBytes;
+pub use state::State;
+
+/// What [`export_plugin!`] needs of abi_stable, so that plugins do not depend on it themselves.
+#[doc(hidden)]
+pub mod __abi {
+    pub use abi_stable::library::{__call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult};
+    pub use abi_stable::prefix_type::PrefixTypeTrait;
+    pub use abi_stable::std_types::{ROption, RSlice, RStr, RString, RVec, Tuple2};
+}
