@@ -1,2 +1,58 @@
-//! Builds, demonstrates, tests and packages the peer.
-fn main() {}
+//! `cargo xtask`: everything that a newcomer or CI runs, in one place.
+
+mod demo;
+mod dist;
+mod steps;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, demonstrates, tests and packages the peer")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build everything, bring up a network, run a real Node chaincode through it, print the result.
+    Demo,
+    /// Run all tests. Needs node and npm; fetches the npm packages itself.
+    #[command(after_help = "\
+Examples:
+  cargo xtask test                       everything
+  cargo xtask test -- -p ledger          only what cargo test selects with these arguments")]
+    Test {
+        /// Passed to `cargo test` instead of `--workspace`.
+        #[arg(last = true)]
+        cargo: Vec<String>,
+    },
+    /// Formatting, clippy and documentation, warnings denied.
+    Check,
+    /// Lay out what an operator installs: bin/, plugins/, config/.
+    Dist {
+        /// Where to.
+        #[arg(long, default_value = "target/dist")]
+        to: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Demo => demo::run(),
+        Task::Test { cargo } => test::run(&cargo),
+        Task::Check => test::check(),
+        Task::Dist { to } => dist::run(&to),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            steps::complain(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! The command line: what can be asked, nothing of how it is done. Flags are Fabric's where they exist.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub mod chaincode;
+pub mod channel;
+pub mod config;
+pub mod context;
+pub mod output;
+pub mod plugin;
+pub mod progress;
+
+/// Exit codes, as `peer --help` documents them.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused or failed; the reason is on standard error
+  2  the command line is wrong";
+
+/// The endorsing peer for Hyperledger Fabric that its users extend without rebuilding it.
+#[derive(Debug, Parser)]
+#[command(name = "peer", version, about, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document on standard output.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the peer.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Create, join and look at channels.
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// Package, install, instantiate and call chaincode.
+    #[command(subcommand)]
+    Chaincode(ChaincodeCommand),
+    /// Look at the plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Bring up a network of one organisation in this process: CA, orderer, channel, peer.
+    #[command(after_help = "\
+Examples:
+  peer dev                                  a network with the channel 'mychannel'
+  peer dev --chaincode ./mycc               … with this chaincode, rebuilt when its files change
+  . ./fabric-dev/env.sh                     … then, in another terminal, use it:
+  peer chaincode invoke -C mychannel -n mycc -c '{\"Args\":[\"put\",\"a\",\"1\"]}' --waitForEvent")]
+    Dev(DevArgs),
+    /// Print the versions of the peer, the plugin contract and the wire protocol.
+    Version,
+}
+
+/// `peer node …`
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Run the peer until SIGINT or SIGTERM.
+    #[command(after_help = "\
+Configuration: the shipped core.yaml, then core.yaml in FABRIC_CFG_PATH, then CORE_* variables.
+
+Example:
+  FABRIC_CFG_PATH=/etc/hyperledger/fabric CORE_PEER_ID=peer0 peer node start")]
+    Start {
+        /// Accept chaincode that the user starts; the peer launches none.
+        #[arg(long = "peer-chaincodedev")]
+        chaincode_dev: bool,
+    },
+}
+
+/// The orderer to send to.
+#[derive(Clone, Debug, Default, Args)]
+pub struct OrdererArgs {
+    /// Ordering service endpoint, host:port. Default: from the channel's configuration.
+    #[arg(short = 'o', long = "orderer")]
+    pub orderer: Option<String>,
+    /// Use TLS towards the orderer.
+    #[arg(long)]
+    pub tls: bool,
+    /// PEM file with the trusted roots of the orderer's certificate.
+    #[arg(long)]
+    pub cafile: Option<PathBuf>,
+    /// The name expected in the orderer's certificate.
+    #[arg(long = "ordererTLSHostnameOverride")]
+    pub hostname_override: Option<String>,
+    /// Present a client certificate to the orderer.
+    #[arg(long)]
+    pub clientauth: bool,
+    /// PEM file with the client's key, for --clientauth.
+    #[arg(long)]
+    pub keyfile: Option<PathBuf>,
+    /// PEM file with the client's certificate, for --clientauth.
+    #[arg(long)]
+    pub certfile: Option<PathBuf>,
+}
+
+/// The peers to ask.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PeerArgs {
+    /// Endorsing peer, host:port; may be repeated. Default: peer.address.
+    #[arg(long = "peerAddresses")]
+    pub addresses: Vec<String>,
+    /// PEM file with the trusted roots of each --peerAddresses, in the same order.
+    #[arg(long = "tlsRootCertFiles")]
+    pub tls_roots: Vec<PathBuf>,
+}
+
+/// `peer channel …`
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Create a channel and write its genesis block.
+    #[command(after_help = "Example:\n  peer channel create -o localhost:7050 -c mychannel -f mychannel.tx")]
+    Create {
+        /// The new channel's name.
+        #[arg(short = 'c', long = "channelID")]
+        channel: String,
+        /// The channel creation transaction, as configtxgen writes it.
+        #[arg(short = 'f', long)]
+        file: Option<PathBuf>,
+        /// Where the genesis block goes. Default: ./<channel>.block
+        #[arg(long = "outputBlock")]
+        output_block: Option<PathBuf>,
+        /// How long to wait for the new channel.
+        #[arg(short = 't', long, default_value = "10s")]
+        timeout: String,
+        #[command(flatten)]
+        orderer: OrdererArgs,
+    },
+    /// Let the peer join a channel.
+    Join {
+        /// The channel's genesis block.
+        #[arg(short = 'b', long = "blockpath")]
+        block: PathBuf,
+    },
+    /// List the channels that the peer has joined.
+    List,
+    /// Print the height and the hashes of a channel.
+    Getinfo {
+        /// The channel.
+        #[arg(short = 'c', long = "channelID")]
+        channel: String,
+    },
+    /// Fetch a block and write it to a file.
+    #[command(after_help = "Example:\n  peer channel fetch config -c mychannel -o localhost:7050")]
+    Fetch {
+        /// newest, oldest, config or a block number.
+        which: String,
+        /// Where the block goes. Default: ./<channel>_<which>.block
+        file: Option<PathBuf>,
+        /// The channel.
+        #[arg(short = 'c', long = "channelID")]
+        channel: String,
+        #[command(flatten)]
+        orderer: OrdererArgs,
+    },
+    /// Send a configuration update.
+    Update {
+        /// The channel.
+        #[arg(short = 'c', long = "channelID")]
+        channel: String,
+        /// The configuration update, an envelope.
+        #[arg(short = 'f', long)]
+        file: PathBuf,
+        #[command(flatten)]
+        orderer: OrdererArgs,
+    },
+    /// Add a signature to a configuration update, in place.
+    Signconfigtx {
+        /// The configuration update, an envelope.
+        #[arg(short = 'f', long)]
+        file: PathBuf,
+    },
+}
+
+/// Name and version of a chaincode.
+#[derive(Clone, Debug, Args)]
+pub struct ChaincodeName {
+    /// The chaincode's name.
+    #[arg(short = 'n', long)]
+    pub name: String,
+    /// The chaincode's version.
+    #[arg(short = 'v', long)]
+    pub version: String,
+}
+
+/// Where a chaincode's source is.
+#[derive(Clone, Debug, Args)]
+pub struct ChaincodeSourceArgs {
+    /// The chaincode's folder.
+    #[arg(short = 'p', long)]
+    pub path: PathBuf,
+    /// The chaincode's language: one of the loaded platforms.
+    #[arg(short = 'l', long, default_value = "golang")]
+    pub lang: String,
+}
+
+/// A call of a chaincode.
+#[derive(Clone, Debug, Args)]
+pub struct CallArgs {
+    /// The channel.
+    #[arg(short = 'C', long = "channelID")]
+    pub channel: String,
+    /// The chaincode's name.
+    #[arg(short = 'n', long)]
+    pub name: String,
+    /// The call: {"Args":["function","argument",…]} or {"function":"…","Args":[…]}.
+    #[arg(short = 'c', long)]
+    pub ctor: String,
+    /// Data that never reaches the ledger: {"key":"base64",…}.
+    #[arg(long)]
+    pub transient: Option<String>,
+    #[command(flatten)]
+    pub peers: PeerArgs,
+}
+
+/// What instantiate and upgrade share.
+#[derive(Clone, Debug, Args)]
+pub struct DeployArgs {
+    /// The channel.
+    #[arg(short = 'C', long = "channelID")]
+    pub channel: String,
+    #[command(flatten)]
+    pub id: ChaincodeName,
+    /// Arguments of Init: {"Args":[…]}.
+    #[arg(short = 'c', long)]
+    pub ctor: String,
+    /// The endorsement policy, such as "OR('Org1MSP.member','Org2MSP.member')".
+    #[arg(short = 'P', long)]
+    pub policy: Option<String>,
+    /// The endorsement plugin.
+    #[arg(short = 'E', long, default_value = "escc")]
+    pub escc: String,
+    /// The validation plugin.
+    #[arg(short = 'V', long, default_value = "vscc")]
+    pub vscc: String,
+    /// The chaincode's language. Accepted as in Fabric; the installed package decides.
+    #[arg(short = 'l', long, default_value = "golang")]
+    pub lang: String,
+    #[command(flatten)]
+    pub peers: PeerArgs,
+    #[command(flatten)]
+    pub orderer: OrdererArgs,
+    /// Wait until the transaction is committed. Fabric's CLI does not for these two; here it may.
+    #[arg(long = "waitForEvent")]
+    pub wait_for_event: bool,
+    /// How long to wait for the commit.
+    #[arg(long = "waitForEventTimeout", default_value = "30s")]
+    pub wait_for_event_timeout: String,
+}
+
+/// `peer chaincode …`
+#[derive(Debug, Subcommand)]
+pub enum ChaincodeCommand {
+    /// Write a chaincode package to a file.
+    #[command(after_help = "Example:\n  peer chaincode package -n mycc -v 1.0 -l node -p ./mycc mycc.cds")]
+    Package {
+        #[command(flatten)]
+        id: ChaincodeName,
+        #[command(flatten)]
+        source: ChaincodeSourceArgs,
+        /// Make a signed package: owner endorsement and instantiation policy.
+        #[arg(short = 's', long = "cc-package")]
+        signed: bool,
+        /// Add this identity's signature to the signed package.
+        #[arg(short = 'S', long)]
+        sign: bool,
+        /// Instantiation policy of the signed package. Default: an admin of this organisation.
+        #[arg(short = 'i', long = "instantiate-policy")]
+        instantiation_policy: Option<String>,
+        /// The package file.
+        file: PathBuf,
+    },
+    /// Install a package, or package and install a folder, on the peer.
+    #[command(after_help = "\
+Examples:
+  peer chaincode install mycc.cds
+  peer chaincode install -n mycc -v 1.0 -l node -p ./mycc")]
+    Install {
+        /// The package file; instead of -n, -v, -p.
+        file: Option<PathBuf>,
+        /// The chaincode's name.
+        #[arg(short = 'n', long)]
+        name: Option<String>,
+        /// The chaincode's version.
+        #[arg(short = 'v', long)]
+        version: Option<String>,
+        /// The chaincode's folder.
+        #[arg(short = 'p', long)]
+        path: Option<PathBuf>,
+        /// The chaincode's language: one of the loaded platforms.
+        #[arg(short = 'l', long, default_value = "golang")]
+        lang: String,
+        #[command(flatten)]
+        peers: PeerArgs,
+    },
+    /// Define an installed chaincode on a channel and run its Init.
+    Instantiate(DeployArgs),
+    /// Replace the version of a chaincode on a channel and run its Init.
+    Upgrade(DeployArgs),
+    /// Call a chaincode and submit the endorsements for ordering.
+    Invoke {
+        #[command(flatten)]
+        call: CallArgs,
+        #[command(flatten)]
+        orderer: OrdererArgs,
+        /// Wait until the transaction is committed on every peer asked.
+        #[arg(long = "waitForEvent")]
+        wait_for_event: bool,
+        /// How long to wait for the commit.
+        #[arg(long = "waitForEventTimeout", default_value = "30s")]
+        wait_for_event_timeout: String,
+        /// Mark the call as the chaincode's initialisation.
+        #[arg(short = 'I', long = "isInit")]
+        is_init: bool,
+    },
+    /// Call a chaincode and print its answer; nothing is submitted.
+    Query {
+        #[command(flatten)]
+        call: CallArgs,
+        /// Print the raw bytes.
+        #[arg(short = 'r', long)]
+        raw: bool,
+        /// Print the bytes in hexadecimal.
+        #[arg(short = 'x', long)]
+        hex: bool,
+    },
+    /// List installed packages, or the chaincodes of a channel.
+    List {
+        /// List what is installed on the peer.
+        #[arg(long, conflicts_with = "instantiated", required_unless_present = "instantiated")]
+        installed: bool,
+        /// List what is defined on the channel.
+        #[arg(long, requires = "channel")]
+        instantiated: bool,
+        /// The channel.
+        #[arg(short = 'C', long = "channelID")]
+        channel: Option<String>,
+        #[command(flatten)]
+        peers: PeerArgs,
+    },
+}
+
+/// `peer plugin …`
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Load the plugins that core.yaml names, as the peer would, and list them.
+    List,
+}
+
+/// `peer config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration: exit code 1 and every fault found, or 0.
+    Check,
+    /// Print the configuration.
+    Print {
+        /// Each value after all layers, and the layer that it came from.
+        #[arg(long, required = true)]
+        effective: bool,
+    },
+}
+
+/// `peer dev …`
+#[derive(Clone, Debug, Args)]
+pub struct DevArgs {
+    /// Where identities, ledger and the connection profile go. Kept between runs with the same --dir.
+    #[arg(long, default_value = "fabric-dev")]
+    pub dir: PathBuf,
+    /// Start afresh: delete --dir, if it is one of ours, first.
+    #[arg(long)]
+    pub reset: bool,
+    /// The channel.
+    #[arg(short = 'C', long, default_value = "mychannel")]
+    pub channel: String,
+    /// A chaincode folder to package, install, instantiate, and rebuild when its files change.
+    #[arg(long)]
+    pub chaincode: Option<PathBuf>,
+    /// The chaincode's name. Default: the folder's name.
+    #[arg(short = 'n', long)]
+    pub name: Option<String>,
+    /// The chaincode's language. Default: guessed from the folder by the loaded platforms.
+    #[arg(short = 'l', long)]
+    pub lang: Option<String>,
+    /// Arguments of Init: {"Args":[…]}.
+    #[arg(short = 'c', long, default_value = r#"{"Args":[]}"#)]
+    pub ctor: String,
+    /// Port of the peer; 0 takes a free one. The chaincode listener takes the next.
+    #[arg(long, default_value_t = 7051)]
+    pub port: u16,
+    /// Port of the orderer; 0 takes a free one.
+    #[arg(long, default_value_t = 7050)]
+    pub orderer_port: u16,
+    /// Without TLS.
+    #[arg(long)]
+    pub no_tls: bool,
+}

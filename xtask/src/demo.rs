@@ -1,0 +1,124 @@
+//! `cargo xtask demo`: the main job, from a folder of Node code to a committed, readable value.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::dist;
+use crate::steps::{announce, output, print, require_node, root};
+
+/// Builds, brings up a network in one process, runs the chaincode, prints what happened.
+pub fn run() -> Result<()> {
+    require_node()?;
+    let place = root().join("target/demo");
+    dist::lay_out("dev", &place)?;
+    let network = Network::start(&place)?;
+    let shown = main_job(&network);
+    network.stop()?;
+    print(&shown?);
+    Ok(())
+}
+
+/// A running `peer dev`.
+struct Network {
+    process: Child,
+    peer: PathBuf,
+    log: PathBuf,
+    ready: Value,
+}
+
+impl Network {
+    fn start(place: &Path) -> Result<Self> {
+        let peer = place.join("bin/peer");
+        let log = place.join("peer.log");
+        announce("bringing up CA, orderer, channel and peer; building the chaincode with npm (peer dev)");
+        let mut process = Command::new(&peer)
+            .args(["dev", "--reset", "--port", "0", "--orderer-port", "0", "--output", "json", "--lang", "node"])
+            .args(["--name", "kv", "--ctor", r#"{"Args":["init","greeting","hello"]}"#, "--dir"])
+            .arg(place.join("network"))
+            .arg("--chaincode")
+            .arg(root().join("tests/chaincode/kv"))
+            .env("FABRIC_LOGGING_FORMAT", "json")
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).with_context(|| format!("could not create {}", log.display()))?)
+            .spawn()
+            .with_context(|| format!("could not start {}", peer.display()))?;
+        let mut first = String::new();
+        if let Some(stdout) = process.stdout.take() {
+            BufReader::new(stdout).read_line(&mut first)?;
+        }
+        let Ok(ready) = serde_json::from_str(&first) else {
+            let status = process.wait()?;
+            let text = fs::read_to_string(&log).unwrap_or_default();
+            let last: Vec<&str> = text.lines().rev().take(15).collect();
+            let last: Vec<&str> = last.into_iter().rev().collect();
+            bail!("peer dev did not come up ({status}); its log {} ends:\n{}", log.display(), last.join("\n"));
+        };
+        Ok(Self { process, peer, log, ready })
+    }
+
+    /// Runs a `peer` command as the network's administrator.
+    fn peer(&self, args: &[&str]) -> Result<Value> {
+        let mut command = Command::new(&self.peer);
+        command.args(args).args(["--output", "json"]);
+        for (name, value) in self.ready["env"].as_object().into_iter().flatten() {
+            command.env(name, value.as_str().unwrap_or_default());
+        }
+        let text = output(&mut command)?;
+        serde_json::from_str(&text).with_context(|| format!("peer {} printed no JSON: {text}", args.join(" ")))
+    }
+
+    fn stop(mut self) -> Result<()> {
+        let pid = self.process.id().to_string();
+        output(Command::new("kill").args(["-TERM", &pid]))?;
+        let status = self.process.wait()?;
+        if !status.success() {
+            bail!("peer dev ended with {status}; its log is {}", self.log.display());
+        }
+        Ok(())
+    }
+
+    /// The peer's own account of a transaction: the log line of its endorsement.
+    fn endorsement_line(&self, tx_id: &str) -> Result<Value> {
+        let text = fs::read_to_string(&self.log)?;
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find(|line| line["fields"]["message"] == "proposal endorsed" && line["fields"]["tx_id"] == tx_id)
+            .with_context(|| format!("the peer's log {} has no endorsement of {tx_id}", self.log.display()))
+    }
+}
+
+fn main_job(network: &Network) -> Result<String> {
+    let channel = network.ready["channel"].as_str().context("peer dev named no channel")?;
+    announce("plugins, invoke, commit, query");
+    let plugins = network.peer(&["plugin", "list"])?;
+    let call = r#"{"Args":["put","asset1","blue"]}"#;
+    let invoked =
+        network.peer(&["chaincode", "invoke", "-C", channel, "-n", "kv", "-c", call, "--waitForEvent"])?;
+    let tx_id = invoked["txId"].as_str().context("the invocation has no transaction id")?;
+    let query = r#"{"Args":["get","asset1"]}"#;
+    let read = network.peer(&["chaincode", "query", "-C", channel, "-n", "kv", "-c", query])?;
+    if read["payload"] != "blue" {
+        bail!("the value read back is {}, not \"blue\"", read["payload"]);
+    }
+    let endorsed = network.endorsement_line(tx_id)?;
+    let mut lines = vec![String::new(), "plugins loaded as shared libraries:".to_owned()];
+    for plugin in plugins.as_array().into_iter().flatten() {
+        lines.push(format!("  {:<12} {:<18} {}", text(&plugin["kind"]), text(&plugin["name"]), text(&plugin["file"])));
+    }
+    lines.push(format!("filters passed      {}", text(&endorsed["fields"]["filters"])));
+    lines.push(format!("transaction         {tx_id}"));
+    lines.push(format!("endorsed by         {}", text(&invoked["endorser"])));
+    lines.push(format!("committed in block  {} as {}", invoked["block"], text(&invoked["validationCode"])));
+    lines.push(format!("value read back     asset1 = {}", text(&read["payload"])));
+    Ok(lines.join("\n"))
+}
+
+/// A JSON string without its quotes; anything else as JSON.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

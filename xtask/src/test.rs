@@ -1,0 +1,44 @@
+//! `cargo xtask test` and `cargo xtask check`.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::steps::{self, announce, cargo, require_node, root};
+use crate::demo;
+
+/// Runs all tests, or those that `selection` selects.
+pub fn run_selected(selection: &[String]) -> Result<()> {
+    announce("fetching the npm packages of the client tests (npm ci)");
+    let client = root().join("tests/client");
+    steps::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(client))?;
+    let mut test = cargo(&["test"]);
+    if selection.is_empty() {
+        announce("running the tests of the whole workspace (cargo test --workspace)");
+        test.arg("--workspace");
+    } else {
+        test.args(selection);
+    }
+    steps::run(&mut test)
+}
+
+/// Everything: formatting, tests, and the demo as a newcomer runs it.
+pub fn run(selection: &[String]) -> Result<()> {
+    require_node()?;
+    run_selected(selection)?;
+    if selection.is_empty() {
+        announce("running the demo");
+        demo::run()?;
+    }
+    Ok(())
+}
+
+/// Formatting, clippy and documentation.
+pub fn check() -> Result<()> {
+    announce("formatting (cargo fmt --check)");
+    steps::run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    announce("clippy");
+    steps::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    announce("documentation");
+    steps::run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
