@@ -1,0 +1,316 @@
+//! Finds core.yaml, stacks the layers and reads the typed tree.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use figment::Figment;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    chaincode::ChaincodeConfig,
+    effective::{self, EffectiveValue},
+    environment, known,
+    layers::{InvalidValue, InvalidValues, Layer, Override, Source},
+    ledger::LedgerConfig,
+    orderer::OrdererConfig,
+    peer::PeerConfig,
+    read::Folders,
+    respell::Respelling,
+    runtime_services::{LoggingConfig, MetricsConfig, OperationsConfig},
+    unsupported,
+    vm::VmConfig,
+    yaml,
+};
+
+const FILE_NAME: &str = "core.yaml";
+const FOLDER_VARIABLE: &str = "FABRIC_CFG_PATH";
+const SYSTEM_FOLDER: &str = "/etc/hyperledger/fabric";
+
+/// What [`CoreConfig::load`] needs to know about the process it runs in.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// The environment.
+    pub variables: Vec<(String, String)>,
+    /// The folder the process was started in; overrides' relative paths start here.
+    pub current_dir: PathBuf,
+    /// The folders searched for `core.yaml` when `FABRIC_CFG_PATH` is not set, first hit wins.
+    pub search: Vec<PathBuf>,
+    /// Where relative `pluginDirs` of the shipped defaults start; `None`: the folder of `core.yaml`.
+    pub program_dir: Option<PathBuf>,
+    /// Values from the command line.
+    pub overrides: Vec<Override>,
+}
+
+impl LoadOptions {
+    /// The running process: its environment, its current folder, `/etc/hyperledger/fabric`, and last
+    /// `../config` beside the folder of the program, so that an unpacked distribution runs from anywhere.
+    pub fn of_process() -> io::Result<Self> {
+        let current_dir = env::current_dir()?;
+        let program_dir = env::current_exe()?.parent().map(Path::to_owned);
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let mut search = vec![current_dir.clone(), PathBuf::from(SYSTEM_FOLDER)];
+        search.extend(program_dir.iter().map(|folder| folder.join("../config")));
+        Ok(Self {
+            variables: env::vars_os().filter_map(text).collect(),
+            current_dir,
+            search,
+            program_dir,
+            overrides: Vec::new(),
+        })
+    }
+
+    /// The same with values that win over every layer.
+    pub fn with_overrides(mut self, overrides: impl IntoIterator<Item = Override>) -> Self {
+        self.overrides.extend(overrides);
+        self
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.variables.iter().find(|(candidate, _)| candidate == name);
+        found
+            .map(|(_, text)| text.as_str())
+            .filter(|text| !text.is_empty())
+    }
+
+    fn find_file(&self) -> Result<Option<PathBuf>, LoadError> {
+        if let Some(folder) = self.variable(FOLDER_VARIABLE) {
+            let folder = self.current_dir.join(folder);
+            let file = folder.join(FILE_NAME);
+            return if file.is_file() {
+                Ok(Some(file))
+            } else {
+                Err(LoadError::NoFile { folder })
+            };
+        }
+        let mut candidates = self
+            .search
+            .iter()
+            .map(|folder| self.current_dir.join(folder).join(FILE_NAME));
+        Ok(candidates.find(|file| file.is_file()))
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// `FABRIC_CFG_PATH` names a folder without the file.
+    #[error("no core.yaml in {}, the folder that FABRIC_CFG_PATH names", folder.display())]
+    NoFile {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The file is there but cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not YAML.
+    #[error("{layer} is not valid YAML")]
+    Yaml {
+        /// Which file.
+        layer: Source,
+        /// Where and why.
+        source: Box<yaml::YamlError>,
+    },
+    /// Values of the wrong form; all of them.
+    #[error("wrong values in the configuration")]
+    Invalid(#[source] InvalidValues),
+    /// The layers together do not make a configuration.
+    #[error("the layers do not make a configuration")]
+    Incomplete(#[source] Box<figment::Error>),
+}
+
+/// The whole configuration, a section for each part of the peer.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CoreConfig {
+    /// The peer itself.
+    pub peer: PeerConfig,
+    /// Where chaincode runs.
+    pub vm: VmConfig,
+    /// Chaincode: launch, limits, lifecycle.
+    pub chaincode: ChaincodeConfig,
+    /// Ledger and state database.
+    pub ledger: LedgerConfig,
+    /// Log filter and format.
+    pub logging: LoggingConfig,
+    /// The operations listener.
+    #[serde(default)]
+    pub operations: OperationsConfig,
+    /// Metrics.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
+    /// The embedded ordering service.
+    pub orderer: OrdererConfig,
+    #[serde(skip)]
+    file: Option<PathBuf>,
+    #[serde(skip)]
+    effective: Vec<EffectiveValue>,
+    #[serde(skip)]
+    unsupported: Vec<String>,
+}
+
+impl CoreConfig {
+    /// Reads every layer. All wrong values are reported at once.
+    pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
+        let file = options.find_file()?;
+        let config_dir = file
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(&options.current_dir)
+            .to_owned();
+        let mut stack = Stack {
+            config_dir: &config_dir,
+            layers: Vec::new(),
+            unknown: Vec::new(),
+            invalid: Vec::new(),
+        };
+        let program_dir = options.program_dir.as_deref().unwrap_or(&config_dir);
+        stack.push_yaml(Source::Shipped, crate::SHIPPED_CORE_YAML, program_dir)?;
+        if let Some(path) = &file {
+            let text = fs::read_to_string(path).map_err(|source| LoadError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            stack.push_yaml(Source::File(path.clone()), &text, &config_dir)?;
+        }
+        stack.push_variables(options);
+        stack.push_overrides(options);
+        stack.into_config(file)
+    }
+
+    /// The file that was read, if there was one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Every value in force with the place that stated it, in the order of the keys. Secrets are masked.
+    pub fn effective(&self) -> &[EffectiveValue] {
+        &self.effective
+    }
+
+    /// Stated keys that this peer does not know or does not support, dotted, in order; for one warning.
+    pub fn unsupported_keys(&self) -> &[String] {
+        &self.unsupported
+    }
+}
+
+struct Stack<'a> {
+    config_dir: &'a Path,
+    layers: Vec<Layer>,
+    unknown: Vec<String>,
+    invalid: Vec<InvalidValue>,
+}
+
+impl Stack<'_> {
+    fn push_yaml(&mut self, source: Source, text: &str, layer_dir: &Path) -> Result<(), LoadError> {
+        let tree: Option<Map<String, Value>> = yaml::parse(text).map_err(|error| LoadError::Yaml {
+            layer: source.clone(),
+            source: Box::new(error),
+        })?;
+        let folders = Folders {
+            config: self.config_dir,
+            layer: layer_dir,
+        };
+        let mut respelling = Respelling::new(&source, folders);
+        let tree = respelling.tree(tree.unwrap_or_default());
+        self.unknown.append(&mut respelling.unknown);
+        self.invalid.append(&mut respelling.invalid);
+        self.layers.push(Layer { source, tree });
+        Ok(())
+    }
+
+    fn push_variables(&mut self, options: &LoadOptions) {
+        let below: Vec<&Map<String, Value>> = self.layers.iter().map(|layer| &layer.tree).collect();
+        let mut found = environment::read(options.variables.iter().cloned(), &below);
+        let folders = Folders {
+            config: self.config_dir,
+            layer: self.config_dir,
+        };
+        for setting in found.settings {
+            self.push_value(
+                Source::Variable(setting.variable),
+                folders,
+                &setting.path,
+                setting.text.into(),
+            );
+        }
+        self.unknown.append(&mut found.unsupported);
+    }
+
+    fn push_overrides(&mut self, options: &LoadOptions) {
+        let folders = Folders {
+            config: &options.current_dir,
+            layer: &options.current_dir,
+        };
+        for item in &options.overrides {
+            let path: Vec<String> = item.key.split('.').map(str::to_owned).collect();
+            self.push_value(
+                Source::Override(item.source.clone()),
+                folders,
+                &path,
+                item.value.clone(),
+            );
+        }
+    }
+
+    fn push_value(&mut self, source: Source, folders: Folders<'_>, path: &[String], value: Value) {
+        let names: Vec<&str> = path.iter().map(String::as_str).collect();
+        let Some(known) = known::at(&names) else {
+            self.unknown.push(path.join("."));
+            return;
+        };
+        let mut respelling = Respelling::new(&source, folders);
+        if let Some(value) = respelling.value_at(known, &path.join("."), value) {
+            let nested = names.iter().rev().fold(value, |value, name| {
+                Value::Object(Map::from_iter([((*name).to_owned(), value)]))
+            });
+            let Value::Object(nested) = nested else { return };
+            // once more from the root, for the spelling of the path itself; canonical values stay as they are
+            let tree = Respelling::new(&source, folders).tree(nested);
+            self.invalid.append(&mut respelling.invalid);
+            self.layers.push(Layer { source, tree });
+            return;
+        }
+        self.invalid.append(&mut respelling.invalid);
+    }
+
+    /// Switch lists are replaced as a whole: only the highest layer that states one keeps it.
+    fn keep_highest_switches(&mut self) {
+        let mut stated = false;
+        for layer in self.layers.iter_mut().rev() {
+            if let Some(Value::Object(chaincode)) = layer.tree.get_mut("chaincode") {
+                if stated {
+                    chaincode.remove("system");
+                }
+                stated |= chaincode.contains_key("system");
+            }
+        }
+    }
+
+    fn into_config(mut self, file: Option<PathBuf>) -> Result<CoreConfig, LoadError> {
+        if !self.invalid.is_empty() {
+            return Err(LoadError::Invalid(InvalidValues(self.invalid)));
+        }
+        self.keep_highest_switches();
+        let sources: Vec<Source> = self.layers.iter().map(|layer| layer.source.clone()).collect();
+        let figment = self.layers.into_iter().fold(Figment::new(), Figment::merge);
+        let incomplete = |error| LoadError::Incomplete(Box::new(error));
+        let mut config: CoreConfig = figment.extract().map_err(incomplete)?;
+        let merged: Map<String, Value> = figment.extract().map_err(incomplete)?;
+        config.file = file;
+        config.effective = effective::values(&figment, &sources).map_err(LoadError::Incomplete)?;
+        config.unsupported = unsupported::keys(&merged, self.unknown);
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;
