@@ -1,0 +1,70 @@
+//! One block from a deliver stream.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use protos::common::{Block, Status};
+use protos::orderer::{SeekInfo, seek_info};
+
+use super::seek::{Delivered, Deliveries, newest, oldest, specified};
+use crate::envelope::SignEnvelopeError;
+
+/// Which block to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// The last one.
+    Newest,
+    /// The first one.
+    Oldest,
+    /// The one with this number.
+    Number(u64),
+}
+
+/// Why a block was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The request could not be signed.
+    #[error("could not create the seek request")]
+    Sign(#[from] SignEnvelopeError),
+    /// The server refused: unknown channel, no access, no such block.
+    #[error("can't read the block: {}", .0.as_str_name())]
+    Refused(Status),
+    /// The call failed.
+    #[error("deliver call failed")]
+    Call(#[source] Box<tonic::Status>),
+    /// The server hung up or sent something else.
+    #[error("server ended the stream without a block")]
+    NoBlock,
+    /// A block's metadata does not name its configuration block.
+    #[error("newest block does not name its configuration block")]
+    NoConfigIndex(#[source] protos::BlockError),
+    /// It takes too long.
+    #[error("no block within {0:?}")]
+    Timeout(Duration),
+}
+
+/// A request for that one block.
+pub(crate) fn single(position: Position) -> SeekInfo {
+    let position = match position {
+        Position::Newest => newest(),
+        Position::Oldest => oldest(),
+        Position::Number(number) => specified(number),
+    };
+    SeekInfo {
+        start: Some(position),
+        stop: Some(position),
+        behavior: seek_info::SeekBehavior::FailIfNotReady.into(),
+        ..Default::default()
+    }
+}
+
+/// The block that the stream answers with.
+pub(crate) async fn read_block(mut answers: Deliveries, deadline: Duration) -> Result<Block, FetchError> {
+    let answer = tokio::time::timeout(deadline, answers.next()).await;
+    match answer.map_err(|_elapsed| FetchError::Timeout(deadline))? {
+        Some(Ok(Delivered::Block(block))) => Ok(block),
+        Some(Ok(Delivered::Status(status))) => Err(FetchError::Refused(status)),
+        Some(Err(status)) => Err(FetchError::Call(Box::new(status))),
+        Some(Ok(Delivered::Filtered(_) | Delivered::Unknown)) | None => Err(FetchError::NoBlock),
+    }
+}

@@ -1,0 +1,86 @@
+//! Fetches blocks from a peer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use msp::LocalSigner;
+use protos::common::{Block, Envelope};
+use protos::peer::deliver_client::DeliverClient;
+use protos::{MAX_MESSAGE_SIZE, last_config_index};
+use tonic::transport::Channel;
+
+use super::connection::{ConnectError, GrpcTarget};
+use super::fetch::{FetchError, Position, read_block, single};
+use super::seek::{Deliveries, deliveries, requests, seek_envelope};
+
+/// How long a peer may take to answer.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A connected peer's event service.
+#[derive(Clone)]
+pub struct PeerDeliverClient {
+    client: DeliverClient<Channel>,
+    tls_cert_hash: Bytes,
+}
+
+impl PeerDeliverClient {
+    /// Connects to a peer.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn connect(target: &GrpcTarget) -> Result<Self, ConnectError> {
+        let channel = target.connect().await?;
+        Ok(Self::new(channel, target.tls_cert_hash()))
+    }
+
+    /// A client on an existing connection.
+    #[must_use]
+    pub fn new(channel: Channel, tls_cert_hash: Bytes) -> Self {
+        let client = DeliverClient::new(channel).max_decoding_message_size(MAX_MESSAGE_SIZE);
+        Self {
+            client,
+            tls_cert_hash,
+        }
+    }
+
+    /// Fetches one block of a channel.
+    ///
+    /// # Errors
+    /// When the peer refuses ([`FetchError::Refused`]) or does not answer.
+    pub async fn fetch_block(
+        &self,
+        signer: &LocalSigner,
+        channel: &str,
+        position: Position,
+    ) -> Result<Block, FetchError> {
+        let envelope = seek_envelope(signer, channel, &single(position), self.tls_cert_hash.clone())?;
+        read_block(self.deliver(envelope), ANSWER_DEADLINE).await
+    }
+
+    /// Fetches the last configuration block of a channel.
+    ///
+    /// # Errors
+    /// As [`fetch_block`](Self::fetch_block), or when the newest block does not say which one it is.
+    pub async fn fetch_config_block(&self, signer: &LocalSigner, channel: &str) -> Result<Block, FetchError> {
+        let newest = self.fetch_block(signer, channel, Position::Newest).await?;
+        let number = last_config_index(&newest).map_err(FetchError::NoConfigIndex)?;
+        self.fetch_block(signer, channel, Position::Number(number)).await
+    }
+
+    /// The hash that binds requests to this client's connection.
+    pub(crate) fn tls_cert_hash(&self) -> Bytes {
+        self.tls_cert_hash.clone()
+    }
+
+    /// Sends a seek request and returns the blocks that answer it.
+    fn deliver(&self, envelope: Envelope) -> Deliveries {
+        let mut client = self.client.clone();
+        deliveries(async move { client.deliver(requests(envelope)).await })
+    }
+
+    /// Sends a seek request and returns the filtered blocks that answer it.
+    pub(crate) fn deliver_filtered(&self, envelope: Envelope) -> Deliveries {
+        let mut client = self.client.clone();
+        deliveries(async move { client.deliver_filtered(requests(envelope)).await })
+    }
+}
