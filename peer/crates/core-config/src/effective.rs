@@ -43,7 +43,7 @@ fn collect(
     for (name, value) in tree {
         let key = dotted(prefix, name);
         match value {
-            FigmentValue::Dict(_, inner) if !inner.is_empty() => {
+            FigmentValue::Dict(_, inner) => {
                 collect(figment, sources, inner, &key, found)?
             }
             leaf => {
