@@ -43,9 +43,7 @@ fn collect(
     for (name, value) in tree {
         let key = dotted(prefix, name);
         match value {
-            FigmentValue::Dict(_, inner) => {
-                collect(figment, sources, inner, &key, found)?
-            }
+            FigmentValue::Dict(_, inner) => collect(figment, sources, inner, &key, found)?,
             leaf => {
                 let name = figment
                     .get_metadata(leaf.tag())

@@ -129,5 +129,6 @@ const PLUGIN: &[Entry] = &[
     value("sha256", Text),
     value("executor", Text),
     value("timeoutMs", Integer),
+    value("onError", Text),
     other("config", Known::Opaque),
 ];

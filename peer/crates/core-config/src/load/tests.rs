@@ -67,6 +67,7 @@ fn the_shipped_file_is_a_whole_configuration() {
     let given = Given::nothing();
     let config = given.load();
     assert_eq!(config.file(), None);
+    assert_eq!(config.peer.handlers["denyToolchains"], json!(["rustc 1.98.0"]));
     assert_eq!(config.unsupported_keys(), [""; 0]);
     assert_eq!(config.peer.listen_address, "0.0.0.0:7051");
     assert_eq!(config.peer.keepalive.min_interval, Duration::from_secs(60));
