@@ -1,1 +1,36 @@
 //! Plugins: finds, checks, loads and runs auth filters, decorators and platforms.
+//!
+//! The only crate of the peer that sees `plugin-api`; its types end here. No plugin is known by name:
+//! `peer.handlers` of core.yaml says which ones there are.
+
+#![deny(unsafe_code)]
+
+mod auth_chain;
+mod breaker;
+mod config;
+mod current;
+mod decorator_chain;
+mod host;
+mod input_editor;
+mod instance;
+mod kind;
+mod load_error;
+mod metrics;
+mod platforms;
+mod plugin_host;
+mod registry;
+mod rejection;
+mod request;
+mod threads;
+
+pub use auth_chain::AuthChain;
+pub use config::{BuiltIn, Config, Entry, Executor, OnError};
+pub use decorator_chain::{DecorateError, DecoratorChain};
+pub use instance::PluginInfo;
+pub use kind::Kind;
+pub use load_error::{LoadError, LoadErrors, Refusal};
+pub use metrics::{Metric, PluginStats};
+pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
+pub use registry::Registry;
+pub use rejection::Rejection;
+pub use request::ParsedRequest;

@@ -1,0 +1,150 @@
+//! [`AuthChain`]: the auth filters around the endorser.
+
+use crate::instance::{Instance, PluginInfo};
+use crate::metrics::PluginStats;
+use crate::rejection::Rejection;
+use crate::request::{ParsedRequest, view};
+use abi_stable::std_types::RResult;
+use bytes::Bytes;
+use plugin_api::{Action, AuthFilterObject, Before, Code, PluginError, Request, Res, SharedBytes, State};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Largest answer that is taken from a filter: that of a gRPC message.
+const MAX_ANSWER: usize = protos::MAX_MESSAGE_SIZE;
+
+pub(crate) type FilterInstance = Instance<AuthFilterObject>;
+
+/// The configured auth filters, in order. Cloning counts references.
+#[derive(Clone, Default)]
+pub struct AuthChain {
+    filters: Arc<[Arc<FilterInstance>]>,
+}
+
+impl fmt::Debug for AuthChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.filters.iter().map(|filter| filter.name))
+            .finish()
+    }
+}
+
+/// A filter that wants to see the outcome, and what it gave us to keep.
+struct Entered<'a> {
+    filter: &'a FilterInstance,
+    state: State,
+}
+
+impl AuthChain {
+    pub(crate) fn new(filters: Vec<Arc<FilterInstance>>) -> Self {
+        Self {
+            filters: filters.into(),
+        }
+    }
+
+    pub(crate) fn infos(&self) -> impl Iterator<Item = &PluginInfo> {
+        self.filters.iter().map(|filter| &filter.info)
+    }
+
+    pub(crate) fn stats(&self) -> impl Iterator<Item = PluginStats> {
+        self.filters.iter().map(|filter| filter.stats())
+    }
+
+    /// Runs one request: every `before` in order, the endorser at most once, then every `after` that was
+    /// asked for in reverse order, whatever the outcome. The outcome is an encoded `ProposalResponse`.
+    pub async fn run<E, F>(&self, request: Arc<ParsedRequest>, endorser: E) -> Result<Bytes, Rejection>
+    where
+        E: FnOnce() -> F,
+        F: Future<Output = Result<Bytes, Rejection>>,
+    {
+        if self.filters.is_empty() {
+            return endorser().await;
+        }
+        let seen = view(&request);
+        let mut entered = Vec::new();
+        let mut outcome = match self.before(&request, &seen, &mut entered).await {
+            Ok(None) => endorser().await,
+            Ok(Some(answer)) => Ok(answer),
+            Err(error) => Err(Rejection::from(error)),
+        };
+        for Entered { filter, state } in entered.into_iter().rev() {
+            outcome = after(filter, &request, &seen, state, outcome).await;
+        }
+        outcome
+    }
+
+    /// An answer, when a filter gave one instead of the endorser.
+    async fn before<'a>(
+        &'a self,
+        request: &ParsedRequest,
+        seen: &Request,
+        entered: &mut Vec<Entered<'a>>,
+    ) -> Result<Option<Bytes>, PluginError> {
+        for filter in self.filters.iter() {
+            let limit = limit(filter, request)?;
+            let answer = filter.run(limit, |object| object.before(seen.clone())).await?;
+            let Before {
+                action,
+                wants_after,
+                state,
+                response,
+                ..
+            } = answer;
+            match action {
+                Action::CONTINUE if wants_after => entered.push(Entered { filter, state }),
+                Action::CONTINUE => {}
+                Action::RESPOND => {
+                    let answer = Bytes::from_owner(response);
+                    return bounded(filter, answer).map(Some);
+                }
+                _ => return Err(filter.failure("answered something unknown")),
+            }
+        }
+        Ok(None)
+    }
+}
+
+async fn after(
+    filter: &FilterInstance,
+    request: &ParsedRequest,
+    seen: &Request,
+    state: State,
+    outcome: Result<Bytes, Rejection>,
+) -> Result<Bytes, Rejection> {
+    let limit = limit(filter, request)?;
+    let original = outcome.as_ref().ok().cloned();
+    let outcome: Res<SharedBytes> = match outcome {
+        Ok(bytes) => RResult::ROk(SharedBytes::from_owner(bytes)),
+        Err(rejection) => RResult::RErr(rejection.into()),
+    };
+    let answer = filter
+        .run(limit, |object| object.after(seen.clone(), state, outcome))
+        .await?;
+    match original {
+        // most filters hand on what they got
+        Some(original) if same(&original, &answer) => Ok(original),
+        _ => Ok(bounded(filter, Bytes::from_owner(answer))?),
+    }
+}
+
+fn same(original: &Bytes, answer: &SharedBytes) -> bool {
+    std::ptr::eq(original.as_ptr(), answer.as_ptr()) && original.len() == answer.len()
+}
+
+fn bounded(filter: &FilterInstance, answer: Bytes) -> Result<Bytes, PluginError> {
+    if answer.len() > MAX_ANSWER {
+        return Err(filter.failure("answered more than a message may carry"));
+    }
+    Ok(answer)
+}
+
+/// The hook's deadline, which is never past the client's.
+fn limit(filter: &FilterInstance, request: &ParsedRequest) -> Result<Duration, PluginError> {
+    match request.time_left() {
+        None => Ok(filter.timeout),
+        Some(Duration::ZERO) => Err(PluginError::new(Code(4), "the client's deadline has passed")),
+        Some(left) => Ok(left.min(filter.timeout)),
+    }
+}

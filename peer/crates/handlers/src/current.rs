@@ -1,0 +1,70 @@
+//! Which plugin this thread is inside of, so that log lines (and a crash) can be attributed.
+
+use futures::FutureExt;
+use parking_lot::Mutex;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+thread_local! {
+    static CURRENT: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+/// The name for ever: there are few, and a crash handler must not touch freed memory.
+pub(crate) fn intern(name: &str) -> &'static str {
+    let mut names = NAMES.lock();
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let leaked: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(leaked);
+    leaked
+}
+
+/// The instance whose code this thread is running.
+pub(crate) fn current() -> Option<&'static str> {
+    CURRENT.get()
+}
+
+struct Restore(Option<&'static str>);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+/// Runs `call` as instance `name`.
+pub(crate) fn inside<T>(name: &'static str, call: impl FnOnce() -> T) -> T {
+    let _restore = Restore(CURRENT.replace(Some(name)));
+    call()
+}
+
+/// Polls a plugin's future as instance `name`; `None` when it panicked past its own fence.
+pub(crate) struct Inside<F> {
+    name: &'static str,
+    future: futures::future::CatchUnwind<AssertUnwindSafe<F>>,
+}
+
+impl<F: Future + Unpin> Inside<F> {
+    pub(crate) fn new(name: &'static str, future: F) -> Self {
+        Self {
+            name,
+            future: AssertUnwindSafe(future).catch_unwind(),
+        }
+    }
+}
+
+impl<F: Future + Unpin> Future for Inside<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let name = self.name;
+        inside(name, || self.future.poll_unpin(context).map(Result::ok))
+    }
+}

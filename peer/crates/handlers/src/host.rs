@@ -1,0 +1,140 @@
+//! What the peer does for plugins: their log lines, their metrics, their timer.
+//!
+//! A panic in here would cross the border and end the process: nothing may panic.
+
+use crate::current;
+use crate::metrics::PluginMetrics;
+use abi_stable::erased_types::TD_Opaque;
+use abi_stable::std_types::{RArc, RSlice, RStr, Tuple2};
+use async_ffi::{FfiFuture, FutureExt};
+use plugin_api::{Host, Host_TO, HostRef};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tracing::{Level, debug, enabled, error, info, trace, warn};
+
+/// Longest log line of a plugin, in bytes.
+const MAX_LINE: usize = 8192;
+
+#[derive(Clone)]
+struct PluginHost {
+    instance: &'static str,
+    metrics: Arc<PluginMetrics>,
+    runtime: Option<Handle>,
+}
+
+/// The host of one instance. Lines of other instances of the same library come through it as well, so the
+/// instance that is running right now names them, if any is.
+pub(crate) fn host(instance: &'static str, metrics: Arc<PluginMetrics>) -> HostRef {
+    let runtime = Handle::try_current().ok();
+    Host_TO::from_ptr(
+        RArc::new(PluginHost {
+            instance,
+            metrics,
+            runtime,
+        }),
+        TD_Opaque,
+    )
+}
+
+type Pairs<'a> = RSlice<'a, Tuple2<RStr<'a>, RStr<'a>>>;
+
+impl PluginHost {
+    fn instance(&self) -> &'static str {
+        current::current().unwrap_or(self.instance)
+    }
+
+    fn record(&self, name: &str, value: f64, labels: Pairs<'_>) {
+        let name = format!("plugin_{}_{name}", self.instance());
+        let labels: BTreeMap<String, String> = labels
+            .iter()
+            .map(|Tuple2(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
+            .collect();
+        self.metrics.record(name, labels, value);
+    }
+}
+
+fn line(message: &str, fields: Pairs<'_>) -> String {
+    let mut line = message.to_owned();
+    for Tuple2(name, value) in fields.iter() {
+        // writing to a String cannot fail
+        if write!(line, " {name}={value}").is_err() || line.len() > MAX_LINE {
+            break;
+        }
+    }
+    let mut end = line.len().min(MAX_LINE);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    line.truncate(end);
+    line
+}
+
+impl Host for PluginHost {
+    fn log_enabled(&self, level: u8, _target: RStr<'_>) -> bool {
+        match level {
+            1 => enabled!(target: "plugin", Level::ERROR),
+            2 => enabled!(target: "plugin", Level::WARN),
+            3 => enabled!(target: "plugin", Level::INFO),
+            4 => enabled!(target: "plugin", Level::DEBUG),
+            _ => enabled!(target: "plugin", Level::TRACE),
+        }
+    }
+
+    fn log(&self, level: u8, target: RStr<'_>, message: RStr<'_>, fields: Pairs<'_>) {
+        let plugin = self.instance();
+        let (module, said) = (target.as_str(), line(message.as_str(), fields));
+        match level {
+            1 => error!(target: "plugin", plugin, module, "{said}"),
+            2 => warn!(target: "plugin", plugin, module, "{said}"),
+            3 => info!(target: "plugin", plugin, module, "{said}"),
+            4 => debug!(target: "plugin", plugin, module, "{said}"),
+            _ => trace!(target: "plugin", plugin, module, "{said}"),
+        }
+    }
+
+    fn counter_add(&self, name: RStr<'_>, value: u64, labels: Pairs<'_>) {
+        // exact up to 2^53, as in every Prometheus counter
+        let value = u32::try_from(value).map_or(f64::from(u32::MAX), f64::from);
+        self.record(name.as_str(), value, labels);
+    }
+
+    fn observe(&self, name: RStr<'_>, value: f64, labels: Pairs<'_>) {
+        self.record(name.as_str(), value, labels);
+    }
+
+    fn sleep_ms(&self, milliseconds: u64) -> FfiFuture<()> {
+        let duration = Duration::from_millis(milliseconds);
+        let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtime.clone()) else {
+            // no runtime of the peer in sight: the plugin was loaded outside of one (a tool, a test)
+            return std::future::ready(()).into_ffi();
+        };
+        let _entered = runtime.enter();
+        tokio::time::sleep(duration).into_ffi()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_carries_its_fields_and_is_cut() {
+        let fields = [Tuple2(RStr::from("a"), RStr::from("1"))];
+        assert_eq!(line("said", RSlice::from_slice(&fields)), "said a=1");
+        assert_eq!(line(&"é".repeat(MAX_LINE), RSlice::EMPTY).len(), MAX_LINE);
+    }
+
+    #[test]
+    fn metrics_get_the_instances_name() {
+        let metrics = Arc::new(PluginMetrics::default());
+        let host = host("one", Arc::clone(&metrics));
+        let labels = [Tuple2(RStr::from("msp"), RStr::from("Org1"))];
+        host.counter_add("denied".into(), 2, RSlice::from_slice(&labels));
+        host.counter_add("denied".into(), 3, RSlice::from_slice(&labels));
+        let seen = metrics.snapshot();
+        assert_eq!((seen[0].name.as_str(), seen[0].sum), ("plugin_one_denied", 5.0));
+    }
+}

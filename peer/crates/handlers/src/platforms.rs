@@ -1,0 +1,265 @@
+//! [`Platforms`]: the loaded chaincode languages.
+
+use crate::instance::{Ended, Instance, PluginInfo};
+use crate::metrics::PluginStats;
+use crate::rejection::bounded;
+use abi_stable::std_types::{RResult, RSlice, Tuple2};
+use bytes::Bytes;
+use plugin_api::{PEER_ADDRESS, PlatformObject, PluginError, Res};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+/// Calls of one platform at the same time; packing and unpacking needs memory.
+const MAX_AT_ONCE: usize = 4;
+/// Deadline of a call that packs or plans, unless the entry says otherwise.
+const LONG: Duration = Duration::from_secs(300);
+/// Largest result of a platform: nothing larger fits into a message.
+const MAX_RESULT: usize = protos::MAX_MESSAGE_SIZE;
+/// Most arguments, variables and files of a plan.
+const MAX_ITEMS: usize = 1000;
+
+/// A platform's refusal or failure.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PlatformError {
+    /// No loaded platform serves the type.
+    #[error("Unknown chaincodeType: {chaincode_type} (loaded: {loaded})")]
+    Unknown {
+        /// The type that was asked for.
+        chaincode_type: String,
+        /// The types that there are.
+        loaded: String,
+    },
+    /// The platform says no.
+    #[error("{message}")]
+    Refused {
+        /// gRPC status code, or one of the plugin contract.
+        code: u32,
+        /// The platform's text.
+        message: String,
+    },
+}
+
+/// How to build and start a chaincode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BuildPlan {
+    /// Image for the builder container; empty = the peer's `chaincode.builder`.
+    pub image: String,
+    /// Command for `/bin/sh -c`; reads `$CHAINCODE_INPUT`, writes `$CHAINCODE_OUTPUT`.
+    pub cmd: String,
+    /// `NAME=value` lines for the command.
+    pub env: Vec<String>,
+    /// Files (relative path, content) that lie beside the unpacked package.
+    pub files: Vec<(String, Bytes)>,
+    /// Arguments that start the built chaincode in its folder, see [`BuildPlan::launch_for`].
+    pub launch: Vec<String>,
+}
+
+impl BuildPlan {
+    /// The arguments that start the chaincode against a peer at `address` (`host:port`).
+    pub fn launch_for(&self, address: &str) -> Vec<String> {
+        self.launch
+            .iter()
+            .map(|argument| argument.replace(PEER_ADDRESS, address))
+            .collect()
+    }
+}
+
+/// The loaded chaincode languages by their type. Cloning counts references.
+#[derive(Clone, Default)]
+pub struct Platforms {
+    by_type: Arc<BTreeMap<String, Platform>>,
+}
+
+impl fmt::Debug for Platforms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.types()).finish()
+    }
+}
+
+impl Platforms {
+    pub(crate) fn new(by_type: BTreeMap<String, Platform>) -> Self {
+        Self {
+            by_type: Arc::new(by_type),
+        }
+    }
+
+    pub(crate) fn infos(&self) -> impl Iterator<Item = &PluginInfo> {
+        self.by_type.values().map(|platform| &platform.instance.info)
+    }
+
+    pub(crate) fn stats(&self) -> impl Iterator<Item = PluginStats> {
+        self.by_type.values().map(|platform| platform.instance.stats())
+    }
+
+    /// The types that have a platform.
+    pub fn types(&self) -> impl Iterator<Item = &str> {
+        self.by_type.keys().map(String::as_str)
+    }
+
+    /// The platform of a type, for example of `ChaincodeSpec.Type`'s name. Case does not matter.
+    pub fn by_type(&self, chaincode_type: &str) -> Result<&Platform, PlatformError> {
+        self.by_type
+            .get(&chaincode_type.to_ascii_uppercase())
+            .ok_or_else(|| {
+                let loaded: Vec<&str> = self.types().collect();
+                let loaded = if loaded.is_empty() {
+                    "none".to_owned()
+                } else {
+                    loaded.join(", ")
+                };
+                PlatformError::Unknown {
+                    chaincode_type: chaincode_type.to_owned(),
+                    loaded,
+                }
+            })
+    }
+}
+
+/// A chaincode language. Messages go in as their protobuf encoding. Calls run on the blocking pool.
+#[derive(Clone)]
+pub struct Platform {
+    instance: Arc<Instance<PlatformObject>>,
+    chaincode_type: String,
+    long: Duration,
+    at_once: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Platform({}: {})", self.instance.name, self.chaincode_type)
+    }
+}
+
+impl Platform {
+    /// `timeout` is what the entry says, if it says something.
+    pub(crate) fn new(
+        instance: Arc<Instance<PlatformObject>>,
+        chaincode_type: String,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let at_once = Arc::new(Semaphore::new(MAX_AT_ONCE));
+        Self {
+            instance,
+            chaincode_type,
+            long: timeout.unwrap_or(LONG),
+            at_once,
+        }
+    }
+
+    /// The type that this platform serves.
+    pub fn chaincode_type(&self) -> &str {
+        &self.chaincode_type
+    }
+
+    /// Checks a `ChaincodeSpec`.
+    pub async fn validate_spec(&self, chaincode_spec: Bytes) -> Result<(), PlatformError> {
+        let call = move |platform: &PlatformObject| platform.validate_spec(slice(&chaincode_spec));
+        self.run(self.instance.timeout, call).await
+    }
+
+    /// Checks a `ChaincodeDeploymentSpec` with its code package.
+    pub async fn validate_deployment_spec(&self, deployment_spec: Bytes) -> Result<(), PlatformError> {
+        let call =
+            move |platform: &PlatformObject| platform.validate_deployment_spec(slice(&deployment_spec));
+        self.run(self.instance.timeout, call).await
+    }
+
+    /// Packs the source that a `ChaincodeSpec` points to.
+    pub async fn deployment_payload(&self, chaincode_spec: Bytes) -> Result<Bytes, PlatformError> {
+        let call = move |platform: &PlatformObject| platform.deployment_payload(slice(&chaincode_spec));
+        let payload = Bytes::from_owner(self.run(self.long, call).await?);
+        self.within_limits(payload.len(), 0).map(|()| payload)
+    }
+
+    /// The first lines of the Dockerfile.
+    pub async fn dockerfile(&self, deployment_spec: Bytes) -> Result<String, PlatformError> {
+        let call = move |platform: &PlatformObject| platform.dockerfile(slice(&deployment_spec));
+        let lines = self.run(self.instance.timeout, call).await?;
+        self.within_limits(lines.len(), 0).map(|()| lines.into_string())
+    }
+
+    /// How to build and start the chaincode.
+    pub async fn build_plan(&self, deployment_spec: Bytes) -> Result<BuildPlan, PlatformError> {
+        let call = move |platform: &PlatformObject| platform.build_plan(slice(&deployment_spec));
+        let plan = self.run(self.long, call).await?;
+        let items = plan.env.len().max(plan.files.len()).max(plan.launch.len());
+        let texts = plan.env.iter().chain(plan.launch.iter()).map(|text| text.len());
+        let files = plan
+            .files
+            .iter()
+            .map(|Tuple2(path, content)| path.len().saturating_add(content.len()));
+        self.within_limits(
+            texts.chain(files).fold(plan.cmd.len(), usize::saturating_add),
+            items,
+        )?;
+        let files = plan.files.into_iter();
+        Ok(BuildPlan {
+            image: plan.image.into_string(),
+            cmd: plan.cmd.into_string(),
+            env: plan.env.into_iter().map(String::from).collect(),
+            files: files
+                .map(|Tuple2(path, content)| (path.into_string(), Bytes::from_owner(content)))
+                .collect(),
+            launch: plan.launch.into_iter().map(String::from).collect(),
+        })
+    }
+
+    fn within_limits(&self, bytes: usize, items: usize) -> Result<(), PlatformError> {
+        if bytes > MAX_RESULT || items > MAX_ITEMS {
+            return Err(self
+                .instance
+                .failure("answered more than a message may carry")
+                .into());
+        }
+        Ok(())
+    }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        limit: Duration,
+        call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
+    ) -> Result<R, PlatformError> {
+        let ended = match tokio::time::timeout(limit, self.run_elsewhere(call)).await {
+            Ok(ended) => ended,
+            Err(_elapsed) => Ended::Late,
+        };
+        Ok(self.instance.conclude(ended)?)
+    }
+
+    async fn run_elsewhere<R: Send + 'static>(
+        &self,
+        call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
+    ) -> Ended<R> {
+        let Ok(place) = Arc::clone(&self.at_once).acquire_owned().await else {
+            return Ended::Late;
+        };
+        let instance = Arc::clone(&self.instance);
+        let task = tokio::task::spawn_blocking(move || {
+            // freed when the call has really ended, not when somebody stopped waiting for it
+            let _place = place;
+            instance.call(call)
+        });
+        match task.await {
+            Ok(Ok(answer)) => Ended::Answered(answer),
+            Ok(Err(gone)) => Ended::Answered(RResult::RErr(gone)),
+            Err(_panicked) => Ended::Panicked,
+        }
+    }
+}
+
+fn slice(bytes: &Bytes) -> RSlice<'_, u8> {
+    RSlice::from_slice(bytes)
+}
+
+impl From<PluginError> for PlatformError {
+    fn from(error: PluginError) -> Self {
+        Self::Refused {
+            code: error.code.0,
+            message: bounded(&error.message),
+        }
+    }
+}

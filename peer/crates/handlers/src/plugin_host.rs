@@ -1,0 +1,13 @@
+//! Loads plugin libraries: finds the file, checks it, maps it, checks it again, keeps it for ever.
+//!
+//! The order matters: nothing of a library runs before its bytes, its manifest and its types have been
+//! accepted. A library is never unmapped, because its code may still be referred to from anywhere.
+
+mod file;
+mod image;
+mod library;
+mod place;
+
+pub(crate) use file::PluginFile;
+pub(crate) use library::{Library, Policy};
+pub(crate) use place::PluginDirs;

@@ -1,0 +1,171 @@
+//! A loaded library: manifest, metadata, configuration schema and constructors.
+
+use super::file::PluginFile;
+use super::image;
+use crate::kind::Kind;
+use crate::load_error::LoadError;
+use jsonschema::Validator;
+use parking_lot::Mutex;
+use plugin_api::manifest::{API_MAJOR, API_MINOR, FLAG_DEBUG, FLAG_UNWIND, TARGET};
+use plugin_api::{Note, PluginMod_Ref};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tracing::warn;
+
+/// Every library of this process by its hash. Static, because a library is never unmapped.
+static LOADED: Mutex<BTreeMap<String, Arc<Library>>> = Mutex::new(BTreeMap::new());
+
+/// What the configuration says about all libraries.
+pub(crate) struct Policy<'a> {
+    pub(crate) deny_toolchains: &'a [String],
+    pub(crate) max_libraries: usize,
+}
+
+/// A library that is mapped and has passed every check.
+pub(crate) struct Library {
+    pub(crate) sha256: String,
+    pub(crate) note: Note,
+    pub(crate) module: PluginMod_Ref,
+    pub(crate) description: String,
+    schema: Validator,
+    schema_json: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    config_schema: Option<Value>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+impl Library {
+    /// The library of these bytes: the one that is loaded already, or a new one.
+    pub(crate) fn load(file: &PluginFile, kind: Kind, policy: &Policy<'_>) -> Result<Arc<Self>, LoadError> {
+        let note = file.note()?;
+        check_note(&note, kind, policy)?;
+        let mut loaded = LOADED.lock();
+        if let Some(library) = loaded.get(&file.sha256) {
+            return Ok(Arc::clone(library));
+        }
+        if loaded.len() >= policy.max_libraries {
+            return Err(LoadError::Limit {
+                limit: policy.max_libraries,
+            });
+        }
+        let module = image::map(file, &note)?;
+        let library = Arc::new(Self::describe(file, note, module)?);
+        loaded.insert(file.sha256.clone(), Arc::clone(&library));
+        Ok(library)
+    }
+
+    fn describe(file: &PluginFile, note: Note, module: PluginMod_Ref) -> Result<Self, LoadError> {
+        let bad = |found: String| LoadError::Ctor {
+            reason: format!("its metadata is unusable: {found}"),
+        };
+        let json = (module.metadata_json())();
+        let metadata: Metadata = serde_json::from_str(&json).map_err(|error| bad(error.to_string()))?;
+        if let Some(error) = metadata.error {
+            return Err(bad(error));
+        }
+        if metadata.name != note.name() {
+            return Err(bad(format!(
+                "name {:?} instead of {:?}",
+                metadata.name,
+                note.name()
+            )));
+        }
+        let schema_json = metadata.config_schema.unwrap_or(Value::Bool(true));
+        let schema = jsonschema::validator_for(&schema_json).map_err(|error| bad(error.to_string()))?;
+        Ok(Self {
+            sha256: file.sha256.clone(),
+            note,
+            module,
+            description: metadata.description,
+            schema,
+            schema_json,
+        })
+    }
+
+    /// Checks an entry's `config` against the plugin's schema.
+    pub(crate) fn check_config(&self, config: &Value) -> Result<(), LoadError> {
+        let errors: Vec<String> = self
+            .schema
+            .iter_errors(config)
+            .take(5)
+            .map(|error| {
+                format!(
+                    "config{}: {error}",
+                    error.instance_path().to_string().replace('/', ".")
+                )
+            })
+            .collect();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(LoadError::Config {
+            expected: self.expected_config(),
+            found: errors.join("; "),
+        })
+    }
+
+    fn expected_config(&self) -> String {
+        let properties = self.schema_json.get("properties").and_then(Value::as_object);
+        let keys: Vec<&str> = properties
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .collect();
+        match keys.as_slice() {
+            [] => format!("a config as {:?} describes it (it has no keys)", self.note.name()),
+            keys => format!(
+                "a config as {:?} describes it (keys {})",
+                self.note.name(),
+                keys.join(", ")
+            ),
+        }
+    }
+}
+
+fn check_note(note: &Note, kind: Kind, policy: &Policy<'_>) -> Result<(), LoadError> {
+    if note.api_major != API_MAJOR {
+        return Err(LoadError::Api {
+            expected: format!("{API_MAJOR}.x (this peer has {API_MAJOR}.{API_MINOR})"),
+            found: format!("{}.{}", note.api_major, note.api_minor),
+        });
+    }
+    if note.kinds & kind.bit() == 0 {
+        return Err(LoadError::Kind {
+            expected: kind.name(),
+            found: Kind::names(note.kinds),
+        });
+    }
+    if note.flags & FLAG_UNWIND == 0 {
+        return Err(LoadError::Flags);
+    }
+    if note.target() != TARGET {
+        return Err(LoadError::Target {
+            expected: TARGET.to_owned(),
+            found: note.target().to_owned(),
+        });
+    }
+    if policy
+        .deny_toolchains
+        .iter()
+        .any(|denied| note.toolchain().starts_with(denied.as_str()))
+    {
+        return Err(LoadError::Toolchain {
+            found: note.toolchain().to_owned(),
+        });
+    }
+    if note.flags & FLAG_DEBUG != 0 && !cfg!(debug_assertions) {
+        warn!(plugin = note.name(), "plugin is a debug build");
+    }
+    Ok(())
+}

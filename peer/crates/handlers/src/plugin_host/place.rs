@@ -1,0 +1,140 @@
+//! Where a library may lie, and who may be able to change it.
+
+use super::file::{PluginFile, note_of};
+use crate::config::Entry;
+use crate::load_error::LoadError;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The plugin folders, resolved.
+pub(crate) struct PluginDirs {
+    dirs: Vec<PathBuf>,
+    named: String,
+}
+
+impl PluginDirs {
+    pub(crate) fn new(configured: &[PathBuf]) -> Self {
+        let dirs = configured
+            .iter()
+            .filter_map(|dir| fs::canonicalize(dir).ok())
+            .collect();
+        let named: Vec<String> = configured.iter().map(|dir| dir.display().to_string()).collect();
+        Self {
+            dirs,
+            named: format!("[{}]", named.join(", ")),
+        }
+    }
+
+    /// The one file that an entry means.
+    pub(crate) fn locate(&self, entry: &Entry) -> Result<PathBuf, LoadError> {
+        if entry.library.as_os_str().is_empty() {
+            return self.by_name(&entry.name);
+        }
+        if entry.library.components().count() > 1 {
+            return existing(&entry.library);
+        }
+        let candidates = self.dirs.iter().map(|dir| dir.join(&entry.library));
+        match candidates.into_iter().find(|path| path.exists()) {
+            Some(path) => existing(&path),
+            None => Err(LoadError::Missing {
+                path: entry.library.display().to_string(),
+                found: format!("no such file in the plugin folders {}", self.named),
+            }),
+        }
+    }
+
+    /// Refuses files outside of the plugin folders and files that others could change.
+    pub(crate) fn check(&self, path: &Path) -> Result<(), LoadError> {
+        if !self.dirs.iter().any(|dir| path.starts_with(dir)) {
+            return Err(LoadError::Path {
+                expected: self.named.clone(),
+                found: path.to_owned(),
+            });
+        }
+        let user = rustix::process::geteuid().as_raw();
+        for component in path.ancestors() {
+            let metadata = fs::metadata(component).map_err(LoadError::Io)?;
+            if let Some(found) = exposure(&metadata, user) {
+                return Err(LoadError::Perm {
+                    component: component.to_owned(),
+                    found,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn by_name(&self, name: &str) -> Result<PathBuf, LoadError> {
+        let mut found: Vec<PathBuf> = Vec::new();
+        let mut others: Vec<String> = Vec::new();
+        for path in self.libraries() {
+            match note_of(&path) {
+                Some(note) if note.name() == name => found.push(path),
+                Some(note) => others.push(format!("{:?}", note.name())),
+                None => {}
+            }
+        }
+        match found.as_slice() {
+            [path] => existing(path),
+            [first, rest @ ..] if same_content(first, rest) => existing(first),
+            [] => Err(LoadError::Missing {
+                path: name.to_owned(),
+                found: format!(
+                    "no plugin of that name in the plugin folders {}, which have [{}]",
+                    self.named,
+                    others.join(", ")
+                ),
+            }),
+            several => {
+                let several: Vec<String> = several.iter().map(|path| path.display().to_string()).collect();
+                Err(LoadError::Ambiguous {
+                    found: several.join(", "),
+                })
+            }
+        }
+    }
+
+    fn libraries(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = self
+            .dirs
+            .iter()
+            .filter_map(|dir| fs::read_dir(dir).ok())
+            .flat_map(|entries| entries.filter_map(Result::ok))
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "so"))
+            .collect();
+        paths.sort();
+        paths
+    }
+}
+
+fn same_content(first: &Path, rest: &[PathBuf]) -> bool {
+    let digest = |path: &Path| PluginFile::read(path).ok().map(|file| file.sha256);
+    let expected = digest(first);
+    expected.is_some() && rest.iter().all(|path| digest(path) == expected)
+}
+
+fn existing(path: &Path) -> Result<PathBuf, LoadError> {
+    fs::canonicalize(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => LoadError::Missing {
+            path: path.display().to_string(),
+            found: "no such file".to_owned(),
+        },
+        _ => LoadError::Io(source),
+    })
+}
+
+/// Who else could replace or change this file or folder; `None` when nobody.
+fn exposure(metadata: &Metadata, user: u32) -> Option<String> {
+    let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
+    if owner != 0 && owner != user {
+        return Some(format!("owner {owner}"));
+    }
+    let sticky_folder = metadata.is_dir() && mode & 0o1000 != 0;
+    // many systems give every user a group of the same number, with no other member, and a umask of 002
+    let private_group = group == user && owner == user && user != 0;
+    let others = if private_group { 0o002 } else { 0o022 };
+    (mode & others != 0 && !sticky_folder).then(|| format!("mode {:04o}", mode & 0o7777))
+}

@@ -1,0 +1,100 @@
+//! The auth filter's faults, and some good behaviour to compare with.
+
+use plugin_api::{Filter, Flow, HostRef, Init, PluginError, Request, Result, SharedBytes};
+use std::future::pending;
+
+pub(crate) struct FaultFilter {
+    mode: String,
+    instance: String,
+    host: HostRef,
+}
+
+/// Kept from `before` to `after`.
+pub(crate) struct Kept {
+    panics: bool,
+}
+
+impl Drop for Kept {
+    #[allow(clippy::panic, reason = "this plugin is there to misbehave")]
+    fn drop(&mut self) {
+        if self.panics && !std::thread::panicking() {
+            panic!("state drop fault");
+        }
+    }
+}
+
+impl Drop for FaultFilter {
+    #[allow(clippy::panic, reason = "this plugin is there to misbehave")]
+    fn drop(&mut self) {
+        if self.mode == "panic in drop" {
+            panic!("drop fault");
+        }
+    }
+}
+
+pub(crate) fn new(init: Init<'_>) -> Result<FaultFilter> {
+    let instance = init.instance.as_str().to_owned();
+    tracing::info!(instance, "constructed");
+    Ok(FaultFilter {
+        mode: crate::mode_of(&init)?,
+        instance,
+        host: init.host,
+    })
+}
+
+impl FaultFilter {
+    #[allow(clippy::panic, reason = "this plugin is there to misbehave")]
+    fn fault(&self) -> ! {
+        panic!("fault of {}", self.instance)
+    }
+}
+
+impl Filter for FaultFilter {
+    type State = Kept;
+
+    async fn before(&self, request: &Request) -> Result<Flow<Kept>> {
+        self.host.counter_add("seen".into(), 1, plugin_api::Pairs::EMPTY);
+        match self.mode.as_str() {
+            "panic in before" => self.fault(),
+            "deny" => Err(PluginError::denied(format!("denied by {}", self.instance))),
+            "odd code" => Err(PluginError::new(plugin_api::Code(4711), "odd")),
+            "respond" => Ok(Flow::Respond(b"own answer".to_vec())),
+            "respond too much" => Ok(Flow::Respond(vec![0; 101 << 20])),
+            "hang" => pending().await,
+            "block" => loop {
+                std::thread::park();
+            },
+            "sleep" => {
+                self.host.sleep_ms(5).await;
+                Ok(Flow::Continue)
+            }
+            "echo" => Ok(Flow::Respond(request.proposal_bytes().to_vec())),
+            "pass" => Ok(Flow::Continue),
+            _ => Ok(Flow::ContinueThenAfter(Kept {
+                panics: self.mode == "panic in state drop",
+            })),
+        }
+    }
+
+    async fn after(
+        &self,
+        _request: &Request,
+        _kept: Kept,
+        outcome: Result<SharedBytes>,
+    ) -> Result<SharedBytes> {
+        match self.mode.as_str() {
+            "panic in after" => self.fault(),
+            "hang in after" => pending().await,
+            "mark" => match outcome {
+                Ok(bytes) => {
+                    let mut marked = bytes.to_vec();
+                    marked.extend(format!(" {}", self.instance).into_bytes());
+                    Ok(marked.into())
+                }
+                Err(error) => Err(PluginError::new(error.code, format!("{error} {}", self.instance))),
+            },
+            "heal" => Ok(outcome.unwrap_or_else(|_error| b"healed".to_vec().into())),
+            _ => outcome,
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Registries of fault plugins.
+
+use handlers::{Config, Registry};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Name of the fixture's file.
+pub const LIBRARY: &str = "libfault_plugin.so";
+
+/// Where cargo puts the libraries that belong to this test binary: beside it.
+pub fn library_dir() -> PathBuf {
+    let binary = std::env::current_exe().unwrap();
+    binary.parent().unwrap().to_owned()
+}
+
+/// An entry for the fault plugin; filters and decorators look the same.
+pub fn filter(name: &str, mode: &str) -> Value {
+    json!({ "name": name, "library": LIBRARY, "config": { "mode": mode } })
+}
+
+/// Loads `peer.handlers`.
+pub fn load(handlers: Value) -> Result<Registry, handlers::LoadErrors> {
+    let config: Config = serde_json::from_value(handlers).unwrap();
+    Registry::load(&config, &[library_dir()])
+}
+
+/// Loads auth filters.
+pub fn auth(entries: Value) -> Registry {
+    load(json!({ "authFilters": entries })).unwrap()
+}
+
+/// Loads decorators.
+pub fn decorators(entries: Value) -> Registry {
+    load(json!({ "decorators": entries })).unwrap()
+}

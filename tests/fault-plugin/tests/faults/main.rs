@@ -1,0 +1,5 @@
+//! Loads the fault plugin in all its modes, and many broken copies of it.
+
+mod chain;
+mod harness;
+mod refusals;
