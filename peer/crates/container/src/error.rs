@@ -1,0 +1,172 @@
+//! What goes wrong while a chaincode is built, started or stopped, with the phase it happened in.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::naming::NameError;
+use crate::unpack::UnpackError;
+use crate::vm::{BuildError, ExitInfo};
+
+/// Where on the way to a running chaincode something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Asking the platform how to build.
+    Plan,
+    /// Unpacking the code package.
+    Unpack,
+    /// Running the platform's build command.
+    Build,
+    /// Starting the built chaincode.
+    Start,
+    /// Ending it or removing its build.
+    Stop,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plan => "plan",
+            Self::Unpack => "unpack",
+            Self::Build => "build",
+            Self::Start => "start",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+/// A runtime could not do what was asked. Cloned to every caller that waited for the same build.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum VmError {
+    /// The id does not give a usable name.
+    #[error("the chaincode cannot be named")]
+    Name(#[source] NameError),
+    /// The platform did not say how to build.
+    #[error("platform builder failed")]
+    Plan(#[source] BuildError),
+    /// The code package was refused.
+    #[error("unpacking the code package failed")]
+    Unpack(#[source] Arc<UnpackError>),
+    /// The build command ended with an error.
+    #[error("{}", BuildFailed(.0))]
+    Build(ExitInfo),
+    /// The build did not end in time and was killed.
+    #[error("Error waiting for container to complete: build killed after {}s \"{}\"", .limit.as_secs(), .last_lines.join("\n"))]
+    BuildTimeout {
+        /// The limit from configuration.
+        limit: Duration,
+        /// The last lines of output.
+        last_lines: Vec<String>,
+    },
+    /// The machine failed, not the chaincode.
+    #[error("{phase}: {action}")]
+    Io {
+        /// When.
+        phase: Phase,
+        /// What was attempted.
+        action: String,
+        /// Why it failed.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The platform's launch arguments cannot be used.
+    #[error("start-could not start container: {0}")]
+    Launch(String),
+    /// The runtime is shutting down.
+    #[error("the chaincode runtime is shutting down")]
+    ShuttingDown,
+}
+
+impl VmError {
+    /// The phase the error belongs to.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Name(_) | Self::Plan(_) => Phase::Plan,
+            Self::Unpack(_) => Phase::Unpack,
+            Self::Build(_) | Self::BuildTimeout { .. } => Phase::Build,
+            Self::Launch(_) | Self::ShuttingDown => Phase::Start,
+            Self::Io { phase, .. } => *phase,
+        }
+    }
+
+    /// For `map_err`: names what was attempted.
+    pub(crate) fn io(phase: Phase, action: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io {
+            phase,
+            action,
+            source: Arc::new(source),
+        }
+    }
+
+    /// For work whose own task was lost.
+    pub(crate) fn lost(phase: Phase, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::io(phase, "the task ended without an answer")(io::Error::other(source))
+    }
+}
+
+/// Fabric's text for a build command that failed, with signal and memory added.
+struct BuildFailed<'a>(&'a ExitInfo);
+
+impl fmt::Display for BuildFailed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Error returned from build: ")?;
+        self.0.write_status(f)?;
+        write!(f, " \"{}\"", self.0.last_lines.join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protos::wire_message;
+
+    #[test]
+    fn texts_name_the_exit_and_the_last_lines() {
+        let exit = ExitInfo {
+            code: Some(1),
+            last_lines: vec!["a".into(), "b".into()],
+            ..ExitInfo::default()
+        };
+        assert_eq!(
+            VmError::Build(exit.clone()).to_string(),
+            "Error returned from build: 1 \"a\nb\""
+        );
+        assert_eq!(exit.to_string(), "container exited with 1, last output: a\nb");
+        let killed = ExitInfo {
+            code: Some(137),
+            signal: Some(9),
+            out_of_memory: true,
+            last_lines: vec![],
+        };
+        assert_eq!(
+            killed.to_string(),
+            "container exited with 137 (signal 9, out of memory)"
+        );
+        assert_eq!(
+            ExitInfo::default().to_string(),
+            "container exited with unknown status"
+        );
+    }
+
+    #[test]
+    fn every_error_knows_its_phase_and_keeps_its_cause_apart() {
+        let plan = VmError::Plan(BuildError::UnknownType("UNDEFINED".into()));
+        assert_eq!(
+            wire_message(&plan),
+            "platform builder failed: Unknown chaincodeType: UNDEFINED"
+        );
+        assert_eq!(plan.phase(), Phase::Plan);
+        let io = VmError::io(Phase::Start, "create folder")(io::Error::other("full"));
+        assert_eq!(wire_message(&io), "start: create folder: full");
+        assert_eq!(io.phase(), Phase::Start);
+        let late = VmError::BuildTimeout {
+            limit: Duration::from_secs(3),
+            last_lines: vec!["x".into()],
+        };
+        assert_eq!(late.phase(), Phase::Build);
+        assert!(late.to_string().ends_with("build killed after 3s \"x\""));
+    }
+}

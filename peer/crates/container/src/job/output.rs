@@ -1,0 +1,234 @@
+//! What a process prints: line by line into the log, cut and rate limited, the last lines kept for errors.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
+
+use super::Stream;
+
+/// A line longer than this is cut.
+const MAX_LINE: usize = 4 * 1024;
+/// Lines kept for errors, and their bytes: an error travels back to clients.
+const LAST_LINES: usize = 30;
+const LAST_BYTES: usize = 8 * 1024;
+/// Lines per second that reach the log, and how many more may come at once.
+const LINES_PER_SECOND: u32 = 200;
+const BURST: u32 = 1000;
+const READ_BUFFER: usize = 16 * 1024;
+
+/// The output of one process, both streams.
+pub(super) struct Output {
+    chaincode: String,
+    stream: Stream,
+    state: Mutex<State>,
+}
+
+struct State {
+    last: VecDeque<String>,
+    last_bytes: usize,
+    rate: Rate,
+}
+
+impl Output {
+    pub(super) fn new(chaincode: String, stream: Stream) -> Self {
+        let state = State {
+            last: VecDeque::new(),
+            last_bytes: 0,
+            rate: Rate::new(Instant::now()),
+        };
+        Self {
+            chaincode,
+            stream,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The last lines, oldest first.
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        self.state.lock().last.iter().cloned().collect()
+    }
+
+    fn line(&self, source: &'static str, line: &[u8], cut: bool) {
+        let mut line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+        if cut {
+            line.push('…');
+        }
+        let verdict = {
+            let mut state = self.state.lock();
+            state.keep(line.clone());
+            state.rate.take(Instant::now())
+        };
+        let Verdict::Pass { suppressed } = verdict else {
+            return;
+        };
+        if suppressed > 0 {
+            tracing::warn!(target: "chaincode", chaincode = self.chaincode, suppressed, "chaincode prints too much");
+        }
+        match self.stream {
+            Stream::Run => {
+                tracing::info!(target: "chaincode", chaincode = self.chaincode, stream = source, line, "output")
+            }
+            Stream::Build => {
+                tracing::debug!(target: "chaincode", chaincode = self.chaincode, stream = source, line, "build output")
+            }
+        }
+    }
+}
+
+impl State {
+    fn keep(&mut self, line: String) {
+        self.last_bytes = self.last_bytes.saturating_add(line.len());
+        self.last.push_back(line);
+        while self.last.len() > LAST_LINES || (self.last_bytes > LAST_BYTES && self.last.len() > 1) {
+            let gone = self.last.pop_front().map_or(0, |line| line.len());
+            self.last_bytes = self.last_bytes.saturating_sub(gone);
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Pass { suppressed: u64 },
+    Suppress,
+}
+
+/// A token bucket.
+struct Rate {
+    tokens: u32,
+    filled: Instant,
+    suppressed: u64,
+}
+
+impl Rate {
+    fn new(now: Instant) -> Self {
+        Self {
+            tokens: BURST,
+            filled: now,
+            suppressed: 0,
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> Verdict {
+        let per_token = Duration::from_secs(1) / LINES_PER_SECOND;
+        let earned = now.saturating_duration_since(self.filled).as_micros() / per_token.as_micros().max(1);
+        if earned > 0 {
+            let earned = u32::try_from(earned).unwrap_or(u32::MAX);
+            self.tokens = self.tokens.saturating_add(earned).min(BURST);
+            self.filled = now;
+        }
+        let Some(left) = self.tokens.checked_sub(1) else {
+            self.suppressed = self.suppressed.saturating_add(1);
+            return Verdict::Suppress;
+        };
+        self.tokens = left;
+        Verdict::Pass {
+            suppressed: std::mem::take(&mut self.suppressed),
+        }
+    }
+}
+
+/// Reads to the end; a last line without its newline counts, too.
+pub(super) async fn read_lines(mut from: impl AsyncRead + Unpin, source: &'static str, output: Arc<Output>) {
+    let mut buffer = vec![0; READ_BUFFER];
+    let mut line = Line::default();
+    loop {
+        let read = match from.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) => {
+                tracing::debug!(%error, chaincode = output.chaincode, "output of the chaincode broke off");
+                break;
+            }
+        };
+        let mut rest = buffer.get(..read).unwrap_or_default();
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (head, tail) = rest.split_at_checked(end).unwrap_or_default();
+            line.push(head);
+            output.line(source, &line.bytes, line.cut);
+            line = Line::default();
+            rest = tail.split_first().map_or(&[], |(_newline, tail)| tail);
+        }
+        line.push(rest);
+    }
+    if !line.bytes.is_empty() {
+        output.line(source, &line.bytes, line.cut);
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Line {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = MAX_LINE.saturating_sub(self.bytes.len());
+        self.cut |= bytes.len() > room;
+        self.bytes.extend(bytes.iter().take(room));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lines(bytes: &[u8]) -> Vec<String> {
+        let output = Arc::new(Output::new("cc:1".into(), Stream::Run));
+        read_lines(bytes, "stdout", Arc::clone(&output)).await;
+        output.last_lines()
+    }
+
+    /// Acceptance 21.
+    #[tokio::test]
+    async fn lines_lose_their_newline_and_the_last_one_counts() {
+        assert_eq!(lines(b"a\r\n\nb\nlast").await, ["a", "", "b", "last"]);
+        assert_eq!(lines(b"").await, Vec::<String>::new());
+        assert_eq!(lines(b"\xff\n").await, ["\u{fffd}"]);
+    }
+
+    #[tokio::test]
+    async fn long_lines_are_cut_and_memory_is_bounded() {
+        let mut endless = vec![b'x'; 1 << 20];
+        endless.extend_from_slice(b"\nnext");
+        let kept = lines(&endless).await;
+        assert_eq!(
+            kept.iter().map(|line| line.chars().count()).collect::<Vec<_>>(),
+            [MAX_LINE + 1, 4]
+        );
+
+        let many: String = (0..100).map(|n| format!("{n}\n")).collect();
+        let kept = lines(many.as_bytes()).await;
+        assert_eq!((kept.len(), kept.last().unwrap().as_str()), (LAST_LINES, "99"));
+
+        let wide = format!("{}\n", "y".repeat(MAX_LINE)).repeat(10);
+        assert!(
+            lines(wide.as_bytes())
+                .await
+                .iter()
+                .map(String::len)
+                .sum::<usize>()
+                <= LAST_BYTES
+        );
+    }
+
+    #[test]
+    fn the_log_is_rate_limited_and_says_what_was_left_out() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        let passed = (0..BURST + 5)
+            .filter(|_| rate.take(start) != Verdict::Suppress)
+            .count();
+        assert_eq!(passed, BURST as usize);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(rate.take(later), Verdict::Pass { suppressed: 5 });
+        let passed = (0..BURST)
+            .filter(|_| rate.take(later) != Verdict::Suppress)
+            .count();
+        assert_eq!(passed, LINES_PER_SECOND as usize - 1);
+    }
+}

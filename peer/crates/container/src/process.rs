@@ -1,0 +1,135 @@
+//! The process runtime: chaincode as child processes of the peer, built on the host, as confined as the machine allows.
+
+mod builds;
+mod config;
+mod folders;
+mod instances;
+
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use config::{Limits, ProcessConfig};
+
+use crate::error::{Phase, VmError};
+use crate::job::JobRunner;
+use crate::naming::Naming;
+use crate::process::builds::Builds;
+use crate::process::folders::Folders;
+use crate::process::instances::Instances;
+use crate::sandbox::{Level, Sandbox, SandboxError};
+use crate::vm::{ChaincodeSource, PlatformBuilder, StartRequest, Started, Vm};
+
+/// Why the process runtime cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder for builds cannot be made or read.
+    #[error("folder {0} for chaincode processes")]
+    Folder(String, #[source] io::Error),
+    /// Another peer works in it.
+    #[error("folder {0} for chaincode processes is in use by another peer")]
+    Locked(String),
+    /// The sandbox that configuration demands is not to be had.
+    #[error("chaincode sandbox")]
+    Sandbox(#[from] SandboxError),
+    /// The runtime was opened outside of tokio.
+    #[error("no tokio runtime")]
+    Runtime(#[source] tokio::runtime::TryCurrentError),
+}
+
+/// Runs chaincode as child processes. Dropping it ends them all at once.
+pub struct ProcessVm {
+    naming: Naming,
+    level: Level,
+    folders: Arc<Folders>,
+    runner: Arc<JobRunner>,
+    builds: Builds,
+    instances: Instances,
+}
+
+impl ProcessVm {
+    /// Prepares the folder, removes what an earlier peer left behind, and finds out what sandbox the machine allows.
+    /// Blocks for some ten milliseconds. Must be called inside a tokio runtime.
+    pub fn new(
+        config: ProcessConfig,
+        naming: Naming,
+        platforms: Arc<dyn PlatformBuilder>,
+    ) -> Result<Self, OpenError> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(OpenError::Runtime)?;
+        let folders = Folders::open(&config.root)?;
+        let config = Arc::new(ProcessConfig {
+            root: folders.root().to_owned(),
+            ..config
+        });
+        let sandbox = Sandbox::detect(&config)?;
+        sandbox.report();
+        let level = sandbox.level();
+        let folders = Arc::new(folders.owned_by(sandbox.user()));
+        let runner = Arc::new(
+            JobRunner::new(sandbox, Arc::clone(&config), runtime)
+                .map_err(|error| OpenError::Folder("thread that starts processes".to_owned(), error))?,
+        );
+        Ok(Self {
+            naming,
+            level,
+            builds: Builds::new(
+                platforms,
+                Arc::clone(&config),
+                Arc::clone(&folders),
+                Arc::clone(&runner),
+            ),
+            instances: Instances::new(config, Arc::clone(&folders), Arc::clone(&runner)),
+            folders,
+            runner,
+        })
+    }
+
+    /// How far chaincode is confined on this machine.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Ends all chaincode and running builds, and refuses new ones.
+    pub async fn shutdown(&self) {
+        self.runner.close();
+        self.builds.close();
+        self.instances.stop_all().await;
+        self.builds.wait_all().await;
+    }
+}
+
+#[async_trait]
+impl Vm for ProcessVm {
+    async fn deploy(&self, source: &ChaincodeSource) -> Result<(), VmError> {
+        self.builds
+            .ensure(&self.naming.folder_name(&source.id), source)
+            .await
+            .map(|_| ())
+    }
+
+    async fn start(&self, request: &StartRequest) -> Result<Started, VmError> {
+        self.stop(&request.chaincode_id).await?;
+        let folder = self.naming.folder_name(&request.chaincode_id);
+        let build = self.builds.ensure(&folder, &request.source).await?;
+        self.instances.start(folder, build, request.clone()).await
+    }
+
+    async fn stop(&self, chaincode_id: &str) -> Result<(), VmError> {
+        self.instances.stop(chaincode_id).await;
+        Ok(())
+    }
+
+    async fn destroy(&self, chaincode_id: &str) -> Result<(), VmError> {
+        self.instances.stop(chaincode_id).await;
+        let folder = self.naming.folder_name(chaincode_id);
+        self.folders
+            .remove(folder)
+            .await
+            .map_err(VmError::io(Phase::Stop, "remove the build"))
+    }
+
+    fn name(&self, chaincode_id: &str) -> String {
+        self.naming.container_name(chaincode_id)
+    }
+}

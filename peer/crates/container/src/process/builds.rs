@@ -1,0 +1,327 @@
+//! Builds: one at a time per package, shared by all callers, kept across restarts, put into place by one rename.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use super::config::ProcessConfig;
+use super::folders::{Folders, remove_tree};
+use crate::error::{Phase, VmError};
+use crate::job::{Job, JobRunner, Stream};
+use crate::unpack::{UnpackError, checked_name, unpack};
+use crate::vm::{BuildPlan, ChaincodeSource, PlatformBuilder};
+
+/// A finished build.
+#[derive(Debug, Clone)]
+pub(super) struct Build {
+    /// What the build command left in `$CHAINCODE_OUTPUT`.
+    pub output: PathBuf,
+    /// The platform's launch arguments.
+    pub launch: Vec<String>,
+}
+
+type Answer = Option<Result<PathBuf, VmError>>;
+
+pub(super) struct Builds {
+    platforms: Arc<dyn PlatformBuilder>,
+    builder: Arc<Builder>,
+    flights: Arc<Mutex<Flights>>,
+}
+
+#[derive(Default)]
+struct Flights {
+    closed: bool,
+    running: BTreeMap<PathBuf, watch::Receiver<Answer>>,
+}
+
+impl Builds {
+    pub(super) fn new(
+        platforms: Arc<dyn PlatformBuilder>,
+        config: Arc<ProcessConfig>,
+        folders: Arc<Folders>,
+        runner: Arc<JobRunner>,
+    ) -> Self {
+        let builder = Arc::new(Builder {
+            config,
+            folders,
+            runner,
+        });
+        Self {
+            platforms,
+            builder,
+            flights: Arc::default(),
+        }
+    }
+
+    /// The build of that package: an old one, the one at work, or a new one.
+    pub(super) async fn ensure(&self, name: &str, source: &ChaincodeSource) -> Result<Build, VmError> {
+        let plan = self.platforms.build_plan(source).await.map_err(VmError::Plan)?;
+        let place = self.builder.folders.build(name, &build_hash(source, &plan));
+        let launch = plan.launch.clone();
+        let mut answer = self.join_or_begin(name, source, plan, &place)?;
+        let done = answer
+            .wait_for(Option::is_some)
+            .await
+            .map(|answer| answer.clone());
+        match done {
+            Ok(Some(result)) => result.map(|output| Build { output, launch }),
+            Ok(None) => Err(VmError::ShuttingDown),
+            Err(lost) => Err(VmError::lost(Phase::Build, lost)),
+        }
+    }
+
+    /// No new builds from here on.
+    pub(super) fn close(&self) {
+        self.flights.lock().closed = true;
+    }
+
+    /// Waits until the builds at work have ended; the runner was told to end them.
+    pub(super) async fn wait_all(&self) {
+        let running: Vec<_> = self.flights.lock().running.values().cloned().collect();
+        for mut answer in running {
+            // An error means that the build's task is gone, which is what is waited for.
+            drop(answer.wait_for(Option::is_some).await);
+        }
+    }
+
+    fn join_or_begin(
+        &self,
+        name: &str,
+        source: &ChaincodeSource,
+        plan: BuildPlan,
+        place: &Path,
+    ) -> Result<watch::Receiver<Answer>, VmError> {
+        let mut flights = self.flights.lock();
+        if flights.closed {
+            return Err(VmError::ShuttingDown);
+        }
+        if let Some(running) = flights.running.get(place) {
+            return Ok(running.clone());
+        }
+        let (publish, answer) = watch::channel(None);
+        flights.running.insert(place.to_owned(), answer.clone());
+        let landing = Landing {
+            flights: Arc::clone(&self.flights),
+            place: place.to_owned(),
+        };
+        let builder = Arc::clone(&self.builder);
+        let (name, source) = (name.to_owned(), source.clone());
+        // Its own task: the build goes on when the caller gives up.
+        tokio::spawn(async move {
+            let result = builder.find_or_build(&name, &source, plan, &landing.place).await;
+            // Off the list before the answer is out: whoever asks after it looks at the disk again.
+            drop(landing);
+            publish.send_replace(Some(result));
+        });
+        Ok(answer)
+    }
+}
+
+/// Takes a build off the list, also when its task panics.
+struct Landing {
+    flights: Arc<Mutex<Flights>>,
+    place: PathBuf,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        self.flights.lock().running.remove(&self.place);
+    }
+}
+
+/// What makes two builds the same. Not the plan's environment: a new registry token is no new program.
+fn build_hash(source: &ChaincodeSource, plan: &BuildPlan) -> String {
+    let mut context = Context::new(&SHA256);
+    let mut part = |bytes: &[u8]| {
+        context.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        context.update(bytes);
+    };
+    part(source.chaincode_type.as_bytes());
+    part(&source.code_package);
+    part(plan.cmd.as_bytes());
+    for (name, content) in &plan.files {
+        part(name.as_bytes());
+        part(content);
+    }
+    hex::encode(context.finish())
+}
+
+struct Builder {
+    config: Arc<ProcessConfig>,
+    folders: Arc<Folders>,
+    runner: Arc<JobRunner>,
+}
+
+impl Builder {
+    async fn find_or_build(
+        &self,
+        name: &str,
+        source: &ChaincodeSource,
+        plan: BuildPlan,
+        place: &Path,
+    ) -> Result<PathBuf, VmError> {
+        let output = place.join("output");
+        if tokio::fs::try_exists(&output)
+            .await
+            .map_err(VmError::io(Phase::Build, "look for an earlier build"))?
+        {
+            tracing::debug!(chaincode = source.id, "chaincode is built already");
+            return Ok(output);
+        }
+        tracing::info!(
+            chaincode = source.id,
+            r#type = source.chaincode_type,
+            "building chaincode"
+        );
+        let work = self
+            .folders
+            .new_build(name)
+            .map_err(VmError::io(Phase::Unpack, "make a folder for the build"))?;
+        let built = self.build(source, plan, &work, place).await;
+        if let Err(error) = remove_tree(work).await {
+            tracing::warn!(%error, "folder of a build was not removed");
+        }
+        built?;
+        tracing::info!(chaincode = source.id, "chaincode is built");
+        Ok(output)
+    }
+
+    async fn build(
+        &self,
+        source: &ChaincodeSource,
+        plan: BuildPlan,
+        work: &Path,
+        place: &Path,
+    ) -> Result<(), VmError> {
+        let cache = self.prepare(source, &plan, work).await?;
+        let running = self
+            .runner
+            .start(self.job(source, plan, work, &cache))
+            .map_err(VmError::io(Phase::Build, "start"))?;
+        match tokio::time::timeout(self.config.build_timeout, running.exit().wait()).await {
+            Ok(exit) if exit.code == Some(0) => {}
+            Ok(_) if self.runner.is_closed() => return Err(VmError::ShuttingDown),
+            Ok(exit) => return Err(VmError::Build(exit)),
+            Err(_elapsed) => {
+                let last_lines = running.kill().await.last_lines;
+                return Err(VmError::BuildTimeout {
+                    limit: self.config.build_timeout,
+                    last_lines,
+                });
+            }
+        }
+        // `output` keeps its name inside the folder that is renamed, so a build is either there as a whole or not at all.
+        let (work, place) = (work.to_owned(), place.to_owned());
+        let finish = move || {
+            for rest in ["input", "home", "tmp"] {
+                fs::remove_dir_all(work.join(rest))?;
+            }
+            fs::rename(work, place)
+        };
+        blocking(Phase::Build, "keep the build", finish).await
+    }
+
+    /// Unpacks the package; returns the cache folder.
+    async fn prepare(
+        &self,
+        source: &ChaincodeSource,
+        plan: &BuildPlan,
+        work: &Path,
+    ) -> Result<PathBuf, VmError> {
+        let folders = Arc::clone(&self.folders);
+        let (package, files, limits) = (
+            source.code_package.clone(),
+            plan.files.clone(),
+            self.config.unpack,
+        );
+        let work = work.to_owned();
+        let prepare = move || -> Result<PathBuf, VmError> {
+            let failed = |error| VmError::io(Phase::Unpack, "prepare the build")(error);
+            let input = work.join("input");
+            for folder in ["input", "output", "home", "tmp"] {
+                folders.owned_folder(&work.join(folder)).map_err(failed)?;
+            }
+            unpack(&package, &input, &limits).map_err(|error| VmError::Unpack(Arc::new(error)))?;
+            for (name, content) in &files {
+                write_plan_file(&input, name, content).map_err(|error| VmError::Unpack(Arc::new(error)))?;
+            }
+            folders.hand_over_tree(&input).map_err(failed)?;
+            folders.cache().map_err(failed)
+        };
+        tokio::task::spawn_blocking(prepare)
+            .await
+            .map_err(|lost| VmError::lost(Phase::Unpack, lost))?
+    }
+
+    fn job(&self, source: &ChaincodeSource, plan: BuildPlan, work: &Path, cache: &Path) -> Job {
+        let text = |path: PathBuf| path.display().to_string();
+        let mut env: BTreeMap<String, String> = self.config.environment.iter().cloned().collect();
+        env.extend([
+            ("HOME".to_owned(), text(work.join("home"))),
+            ("TMPDIR".to_owned(), text(work.join("tmp"))),
+            ("XDG_CACHE_HOME".to_owned(), text(cache.to_owned())),
+            ("npm_config_cache".to_owned(), text(cache.join("npm"))),
+        ]);
+        env.extend(
+            plan.env
+                .iter()
+                .filter_map(|pair| pair.split_once('='))
+                .map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+        env.extend([
+            ("CHAINCODE_INPUT".to_owned(), text(work.join("input"))),
+            ("CHAINCODE_OUTPUT".to_owned(), text(work.join("output"))),
+        ]);
+        Job {
+            chaincode: source.id.clone(),
+            stream: Stream::Build,
+            argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), plan.cmd],
+            env: env.into_iter().collect(),
+            cwd: work.join("home"),
+            readable: Vec::new(),
+            writable: vec![work.to_owned(), cache.to_owned()],
+        }
+    }
+}
+
+/// A platform's file goes beside the package; it never replaces a file of the package.
+fn write_plan_file(input: &Path, name: &str, content: &[u8]) -> Result<(), UnpackError> {
+    // The same rules as for the package, with one exception: it may lie beside `src`.
+    if checked_name(format!("src/{name}").as_bytes()).is_none() {
+        return Err(UnpackError::Name(format!("{name:?}")));
+    }
+    let write = || -> io::Result<()> {
+        let path = input.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o755)
+            .open(path)?
+            .write_all(content)
+    };
+    write().map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => UnpackError::Duplicate(format!("{name:?}")),
+        _ => UnpackError::Write(format!("{name:?}"), error),
+    })
+}
+
+async fn blocking(
+    phase: Phase,
+    action: &'static str,
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> Result<(), VmError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(VmError::io(phase, action)),
+        Err(lost) => Err(VmError::lost(phase, lost)),
+    }
+}

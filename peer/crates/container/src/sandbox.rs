@@ -1,0 +1,270 @@
+//! The sandbox around chaincode processes, the peer's side: what the machine allows, and how a job is wrapped.
+//!
+//! A wrapped job is started as `helper chaincode-sandbox enter <job>`; the helper (this program again, see
+//! [`run_if_requested`]) confines itself step by step and then starts the job. The network stays shared: the chaincode
+//! has to reach the peer, a build may need a registry.
+
+mod cgroup;
+mod enter;
+mod init;
+mod landlock_rules;
+mod mounts;
+mod spec;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::unistd::Uid;
+use tokio::process::Command;
+
+use cgroup::CgroupBase;
+pub(crate) use cgroup::JobCgroup;
+use spec::{Isolation, JobSpec};
+
+use crate::job::Job;
+use crate::process::ProcessConfig;
+
+/// How much sandbox configuration asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SandboxMode {
+    /// As much as the machine allows.
+    #[default]
+    Auto,
+    /// None: own process group, clean environment, nothing else. For looking into problems.
+    Off,
+    /// At least namespaces, or the peer does not start.
+    Required,
+}
+
+/// How far chaincode is confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Own process group and clean environment only.
+    Off,
+    /// Resource limits per process, no new privileges, Landlock where the kernel has it.
+    Basic,
+    /// Also own process, mount, IPC and UTS namespaces, by way of a user namespace when the peer is not root.
+    Namespaces,
+    /// Also another user, cgroup limits for memory and processes, and Landlock for certain.
+    Full,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Basic => "basic",
+            Self::Namespaces => "namespaces",
+            Self::Full => "full",
+        })
+    }
+}
+
+/// The sandbox that configuration demands is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// `required`, and the machine (or a missing helper) allows less.
+    #[error("configuration requires a sandbox, this machine allows only level \"{level}\": {why}")]
+    TooWeak {
+        /// The level that would be reached.
+        level: Level,
+        /// What stood in the way.
+        why: String,
+    },
+}
+
+/// First argument that turns a program into the sandbox's helper.
+const HELPER: &str = "chaincode-sandbox";
+/// The helper of this very program, also when its file was replaced since it started.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+/// What the helper prints when it is asked to try itself out.
+const PROBE_ANSWER: &str = "chaincode-sandbox ready";
+
+/// Set by [`run_if_requested`]: starting ourselves again is safe.
+static OWN_PROGRAM_HELPS: AtomicBool = AtomicBool::new(false);
+
+/// Does the work of the sandbox's helper if this process was started as one, and says with what code to exit.
+/// `main` calls it before anything else, in particular before it starts a thread.
+pub fn run_if_requested() -> Option<ExitCode> {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() != Some(HELPER) {
+        OWN_PROGRAM_HELPS.store(true, Ordering::Relaxed);
+        return None;
+    }
+    let code = match (args.next().as_deref(), args.next()) {
+        (Some("enter"), Some(spec)) => enter::run(&spec),
+        (Some("init"), Some(spec)) => init::run(&spec),
+        _ => spec::SETUP_FAILED,
+    };
+    Some(ExitCode::from(code))
+}
+
+/// What the machine allows, found out once.
+pub(crate) struct Sandbox {
+    helper: Option<PathBuf>,
+    isolation: Isolation,
+    landlock: bool,
+    cgroups: Option<CgroupBase>,
+    /// What was tried and failed, for the log.
+    refused: Vec<String>,
+}
+
+impl Sandbox {
+    /// Tries the levels from the strongest down.
+    pub(crate) fn detect(config: &ProcessConfig) -> Result<Self, SandboxError> {
+        let mut sandbox = Self {
+            helper: None,
+            isolation: Isolation::None,
+            landlock: false,
+            cgroups: None,
+            refused: Vec::new(),
+        };
+        if config.sandbox == SandboxMode::Off {
+            return Ok(sandbox);
+        }
+        let own = || {
+            OWN_PROGRAM_HELPS
+                .load(Ordering::Relaxed)
+                .then(|| PathBuf::from(OWN_PROGRAM))
+        };
+        match config.helper.clone().or_else(own) {
+            Some(helper) => sandbox.probe(&helper, config),
+            None => sandbox
+                .refused
+                .push("this program is no sandbox helper".to_owned()),
+        }
+        if config.sandbox == SandboxMode::Required && sandbox.level() < Level::Namespaces {
+            return Err(SandboxError::TooWeak {
+                level: sandbox.level(),
+                why: sandbox.refused.join("; "),
+            });
+        }
+        Ok(sandbox)
+    }
+
+    fn probe(&mut self, helper: &PathBuf, config: &ProcessConfig) {
+        let uid = Uid::effective().as_raw();
+        let as_root = (uid == 0).then_some(Isolation::Root { user: config.user });
+        let candidates = [
+            Some(Isolation::UserNamespace {
+                uid,
+                gid: nix::unistd::Gid::effective().as_raw(),
+            }),
+            Some(Isolation::None),
+        ];
+        for isolation in as_root.into_iter().chain(candidates.into_iter().flatten()) {
+            match try_out(helper, isolation, config) {
+                Ok(landlock) => {
+                    (self.helper, self.isolation, self.landlock) =
+                        (Some(helper.clone()), isolation, landlock);
+                    break;
+                }
+                Err(why) => self.refused.push(format!("{isolation}: {why}")),
+            }
+        }
+        if self.helper.is_some() {
+            match CgroupBase::open(&config.root) {
+                Ok(base) => self.cgroups = Some(base),
+                Err(error) => self.refused.push(format!("cgroups: {error}")),
+            }
+        }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        match (&self.helper, self.isolation) {
+            (None, _) => Level::Off,
+            (Some(_), Isolation::None) => Level::Basic,
+            (Some(_), Isolation::Root { .. }) if self.cgroups.is_some() && self.landlock => Level::Full,
+            (Some(_), _) => Level::Namespaces,
+        }
+    }
+
+    /// The user that jobs run as, if not the peer's own.
+    pub(crate) fn user(&self) -> Option<u32> {
+        match self.isolation {
+            Isolation::Root { user } if self.helper.is_some() => Some(user),
+            _ => None,
+        }
+    }
+
+    /// The process that the peer sees is the helper, which passes on how the job ended.
+    pub(crate) fn relays_exit(&self) -> bool {
+        self.helper.is_some() && self.isolation != Isolation::None
+    }
+
+    /// One line in the log.
+    pub(crate) fn report(&self) {
+        let (level, missing) = (self.level(), self.refused.join("; "));
+        let (isolation, landlock, cgroups) = (&self.isolation, self.landlock, self.cgroups.is_some());
+        if level == Level::Full {
+            tracing::info!(%level, %isolation, landlock, cgroups, "chaincode process sandbox");
+        } else {
+            tracing::warn!(%level, %isolation, landlock, cgroups, missing, "chaincode process sandbox is not complete");
+        }
+    }
+
+    /// The command that starts the job inside the sandbox, and the cgroup made for it.
+    pub(crate) fn command(
+        &self,
+        job: &Job,
+        config: &ProcessConfig,
+    ) -> io::Result<(Command, Option<JobCgroup>)> {
+        let cgroup = self
+            .cgroups
+            .as_ref()
+            .map(|base| base.job(&config.limits))
+            .transpose()?;
+        let mut command = match &self.helper {
+            None => {
+                let (program, args) = job.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+                let mut command = Command::new(program);
+                command.args(args).current_dir(&job.cwd);
+                command
+            }
+            Some(helper) => {
+                let procs = cgroup.as_ref().map(JobCgroup::procs).unwrap_or_default();
+                let spec = JobSpec::new(job, config, self.isolation, procs);
+                let mut command = Command::new(helper);
+                command.args([HELPER, "enter", &spec.to_json()?]).current_dir("/");
+                command
+            }
+        };
+        command
+            .env_clear()
+            .envs(job.env.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        Ok((command, cgroup))
+    }
+}
+
+/// Runs the helper without a job; tells whether Landlock is in force.
+fn try_out(helper: &PathBuf, isolation: Isolation, config: &ProcessConfig) -> Result<bool, String> {
+    let spec = JobSpec::probe(config, isolation)
+        .to_json()
+        .map_err(|error| error.to_string())?;
+    let output = std::process::Command::new(helper)
+        .args([HELPER, "enter", &spec])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{}: {error}", helper.display()))?;
+    let answer = String::from_utf8_lossy(&output.stdout);
+    // Any program could exit with 0; only the helper knows the answer.
+    match answer.trim().strip_prefix(PROBE_ANSWER) {
+        Some(rest) if output.status.success() => Ok(rest.contains("landlock")),
+        _ => Err(String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .chars()
+            .take(300)
+            .collect()),
+    }
+}
