@@ -1,0 +1,11 @@
+//! Fakes for tests of this and other crates: a scripted chaincode, a runtime that starts it, and channels.
+
+mod fake_channels;
+mod fake_shim;
+mod fake_vm;
+mod shim_stub;
+
+pub use fake_channels::FakeChannels;
+pub use fake_shim::{FakeShim, ShimAnswer, ShimHandle};
+pub use fake_vm::{FakeStart, FakeVm};
+pub use shim_stub::ShimStub;
