@@ -2,6 +2,8 @@
 //! development network, the load generator and the tests use it.
 
 pub mod connection;
+pub mod ctor;
+pub mod package;
 pub mod proposal;
 
 use std::error::Error;
@@ -18,15 +20,9 @@ pub enum ClientError {
     /// Endorsers disagree.
     #[error("ProposalResponsePayloads do not match")]
     PayloadsDiffer,
-    /// The address or the TLS material is unusable, or nobody answers.
-    #[error("could not connect to {address}")]
-    Connect {
-        /// Where to.
-        address: String,
-        /// Why.
-        #[source]
-        source: tonic::transport::Error,
-    },
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] deliver::client::ConnectError),
     /// The peer answered with a gRPC status.
     #[error("{} answered {:?}: {}", address, status.code(), status.message())]
     Status {
@@ -44,15 +40,6 @@ pub enum ClientError {
         status: i32,
         /// The response's message.
         message: String,
-    },
-    /// A file that the client needs cannot be read.
-    #[error("could not read {path}")]
-    Read {
-        /// Which file.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
     },
     /// The answer is not the message it should be.
     #[error("{address} sent a malformed answer")]

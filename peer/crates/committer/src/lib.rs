@@ -1,1 +1,28 @@
-//! Validates a block's transactions as Fabric's txvalidator and VSCC do.
+//! Validates a block's transactions as Fabric's txvalidator and VSCC do: headers, signatures, proposal hashes,
+//! endorsement policies of chaincodes and of single keys, and the rules for deploying chaincode.
+//!
+//! Not here: versions of what transactions read (MVCC is the ledger's), and applying configurations.
+
+#![forbid(unsafe_code)]
+
+mod block;
+mod chaincode_names;
+mod definitions;
+mod endorsements;
+mod envelope;
+mod failure;
+mod lscc_rules;
+mod namespaces;
+mod rules;
+mod rwset;
+mod transaction;
+mod upgrades;
+mod validator;
+
+#[cfg(test)]
+mod tests;
+
+pub use chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
+pub use failure::ValidationError;
+pub use rules::{ValidationCapabilities, ChannelRules, CommittedState, ConfigRules, SourceError};
+pub use validator::TxValidator;

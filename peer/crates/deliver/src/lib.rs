@@ -11,7 +11,7 @@
 pub mod client;
 mod envelope;
 pub mod server;
-//mod verify;
+mod verify;
 
 pub use envelope::{EnvelopeContent, SignEnvelopeError, create_signed_envelope, new_signature_header};
-//pub use verify::{VerifyBlockError, verify_block};
+pub use verify::{VerifyBlockError, verify_block};

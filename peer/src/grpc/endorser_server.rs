@@ -1,0 +1,220 @@
+//! `protos.Endorser`: one proposal, once through the auth chain, once through the endorser.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use endorser::Endorser;
+use handlers::{AuthChain, ParsedRequest, Rejection};
+use prost::Message;
+use protos::msp::SerializedIdentity;
+use protos::peer::SignedProposal;
+use protos::{UnpackError, UnpackedProposal};
+use tokio::sync::Semaphore;
+use tonic::body::Body;
+use tonic::codegen::{Service, http};
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::{Code, Request, Response, Status};
+use tracing::Instrument as _;
+
+use super::proposal_codec::ProposalCodec;
+
+const PROCESS_PROPOSAL: &str = "/protos.Endorser/ProcessProposal";
+
+/// What the service is made of.
+#[derive(Debug)]
+pub struct EndorserParts {
+    /// The auth filters.
+    pub chain: AuthChain,
+    /// Their names, for the log.
+    pub filters: Arc<str>,
+    /// What they guard.
+    pub endorser: Arc<Endorser>,
+    /// Proposals at a time (`peer.limits.concurrency.endorserService`), 0 is no limit.
+    pub concurrency: usize,
+    /// Largest request in bytes.
+    pub max_recv: usize,
+    /// Largest response in bytes.
+    pub max_send: usize,
+}
+
+/// The `protos.Endorser` service.
+#[derive(Clone, Debug)]
+pub struct EndorserServer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: EndorserParts,
+    slots: Option<Semaphore>,
+}
+
+impl EndorserServer {
+    /// The service around an endorser.
+    #[must_use]
+    pub fn new(parts: EndorserParts) -> Self {
+        let slots = (parts.concurrency > 0).then(|| Semaphore::new(parts.concurrency.min(Semaphore::MAX_PERMITS)));
+        Self { inner: Arc::new(Inner { parts, slots }) }
+    }
+}
+
+impl Inner {
+    async fn process_proposal(self: Arc<Self>, request: Request<SignedProposal>) -> Result<Response<Bytes>, Status> {
+        let _slot = match self.slots.as_ref().map(Semaphore::try_acquire) {
+            Some(Err(_full)) => return Err(self.too_many()),
+            Some(Ok(slot)) => Some(slot),
+            None => None,
+        };
+        let remote = request.remote_addr().map(|address| address.to_string()).unwrap_or_default();
+        let deadline = deadline_unix_ms(request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok()));
+        let signed = request.into_inner();
+        let unpacked = UnpackedProposal::try_from(signed.clone());
+        let facts = facts(signed, unpacked.as_ref().ok(), remote, deadline);
+        let span = tracing::info_span!(
+            "proposal",
+            channel = facts.channel_id,
+            tx = facts.tx_id.get(..8).unwrap_or(&facts.tx_id),
+            chaincode = facts.chaincode_name
+        );
+        // A client that hangs up drops this future, not the transaction: it runs to its end in its own task.
+        let inner = Arc::clone(&self);
+        let running = tokio::spawn(async move { inner.through_the_chain(facts, unpacked).await }.instrument(span));
+        match running.await {
+            Ok(Ok(bytes)) => Ok(Response::new(bytes)),
+            Ok(Err(rejection)) => Err(Status::new(code(rejection.code), rejection.message)),
+            Err(broken) => {
+                let id = uuid::Uuid::new_v4();
+                tracing::error!(%id, error = %broken, "a proposal's task broke down");
+                Err(Status::new(Code::Unknown, format!("internal error {id}")))
+            }
+        }
+    }
+
+    async fn through_the_chain(
+        &self,
+        facts: ParsedRequest,
+        unpacked: Result<UnpackedProposal, UnpackError>,
+    ) -> Result<Bytes, Rejection> {
+        let tx_id = facts.tx_id.clone();
+        let endorser = &self.parts.endorser;
+        let endorse = || async move {
+            match endorser.process_proposal(unpacked).await {
+                Ok(response) => Ok(Bytes::from(response.encode_to_vec())),
+                Err(error) => Err(Rejection::new(Code::Unknown as u32, protos::wire_message(&error))),
+            }
+        };
+        let outcome = self.parts.chain.run(Arc::new(facts), endorse).await;
+        match &outcome {
+            Ok(_) => tracing::info!(tx_id, filters = &*self.parts.filters, "proposal endorsed"),
+            Err(rejection) => tracing::warn!(tx_id, reason = rejection.message, "proposal rejected"),
+        }
+        outcome
+    }
+
+    fn too_many(&self) -> Status {
+        let limit = self.parts.concurrency;
+        Status::unknown(format!("too many requests for /protos.Endorser, exceeding concurrency limit ({limit})"))
+    }
+}
+
+fn code(code: u32) -> Code {
+    i32::try_from(code).map_or(Code::Unknown, Code::from_i32)
+}
+
+/// What plugins may know of the request; of an undecodable proposal only its bytes.
+fn facts(signed: SignedProposal, unpacked: Option<&UnpackedProposal>, remote_addr: String, deadline_unix_ms: u64) -> ParsedRequest {
+    let mut facts = ParsedRequest {
+        proposal_bytes: signed.proposal_bytes,
+        signature: signed.signature,
+        remote_addr,
+        deadline_unix_ms,
+        ..ParsedRequest::default()
+    };
+    if let Some(proposal) = unpacked {
+        facts.channel_id = proposal.channel.to_string();
+        facts.tx_id = proposal.tx_id.to_string();
+        facts.chaincode_name.clone_from(&proposal.chaincode);
+        if let Ok(creator) = SerializedIdentity::decode(proposal.signature_header.creator.clone()) {
+            facts.msp_id = creator.mspid;
+            facts.creator_cert = creator.id_bytes;
+        }
+    }
+    facts
+}
+
+/// When the client stops waiting, from the `grpc-timeout` header: at most eight digits and a unit.
+fn deadline_unix_ms(timeout: Option<&str>) -> u64 {
+    let Some((value, unit)) = timeout.and_then(|text| text.split_at_checked(text.len().saturating_sub(1))) else {
+        return 0;
+    };
+    let Ok(value) = value.parse::<u32>() else { return 0 };
+    let second = Duration::from_secs(1);
+    let left = match unit {
+        "H" => second.saturating_mul(value).saturating_mul(3600),
+        "M" => second.saturating_mul(value).saturating_mul(60),
+        "S" => second.saturating_mul(value),
+        "m" => Duration::from_millis(value.into()),
+        "u" => Duration::from_micros(value.into()),
+        "n" => Duration::from_nanos(value.into()),
+        _ => return 0,
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.saturating_add(left).as_millis()).unwrap_or_default()
+}
+
+struct ProcessProposal(Arc<Inner>);
+
+impl UnaryService<SignedProposal> for ProcessProposal {
+    type Response = Bytes;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Status>> + Send>>;
+
+    fn call(&mut self, request: Request<SignedProposal>) -> Self::Future {
+        Box::pin(Arc::clone(&self.0).process_proposal(request))
+    }
+}
+
+impl NamedService for EndorserServer {
+    const NAME: &'static str = "protos.Endorser";
+}
+
+impl Service<http::Request<Body>> for EndorserServer {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            if request.uri().path() != PROCESS_PROPOSAL {
+                return Ok(Status::unimplemented("protos.Endorser has only ProcessProposal").into_http());
+            }
+            let (max_recv, max_send) = (inner.parts.max_recv, inner.parts.max_send);
+            let mut grpc = Grpc::new(ProposalCodec).apply_max_message_size_config(Some(max_recv), Some(max_send));
+            Ok(grpc.unary(ProcessProposal(inner), request).await)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_deadline_is_read_from_its_header() {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+        let in_ten_minutes = u128::from(deadline_unix_ms(Some("10M")));
+        assert!(in_ten_minutes >= now + 600_000 && in_ten_minutes < now + 660_000);
+        for none in [None, Some(""), Some("S"), Some("xS"), Some("5"), Some("5é")] {
+            assert_eq!(deadline_unix_ms(none), 0, "{none:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Logging: Fabric's specification (`info:gossip,msp=warn:…`) on top of `tracing`.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
+
+/// The level when the specification says nothing.
+const DEFAULT_LEVEL: &str = "info";
+
+/// Installs the process-wide subscriber. Logs go to standard error, results of commands to standard output.
+/// A second call has no effect.
+pub fn init(spec: &str, format: &str) {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter(spec)).with_writer(std::io::stderr);
+    let installed = if format.eq_ignore_ascii_case("json") {
+        builder.json().try_init()
+    } else {
+        builder.try_init()
+    };
+    if let Err(error) = installed {
+        tracing::debug!(%error, "logging is installed already");
+    }
+}
+
+/// Translates `FABRIC_LOGGING_SPEC`: colon-separated terms, each a level or `logger[,logger]=level`.
+fn filter(spec: &str) -> EnvFilter {
+    let mut filter = EnvFilter::new(DEFAULT_LEVEL);
+    for term in spec.split(':').map(str::trim).filter(|term| !term.is_empty()) {
+        for directive in directives(term) {
+            filter = filter.add_directive(directive);
+        }
+    }
+    filter
+}
+
+fn directives(term: &str) -> Vec<Directive> {
+    let (targets, level) = term.rsplit_once('=').map_or(("", term), |(targets, level)| (targets, level));
+    let level = match level.to_ascii_lowercase().as_str() {
+        "fatal" | "panic" | "dpanic" | "critical" => "error".to_owned(),
+        "warning" => "warn".to_owned(),
+        other => other.to_owned(),
+    };
+    let parse = |text: String| text.parse::<Directive>().ok();
+    if targets.is_empty() {
+        return parse(level).into_iter().collect();
+    }
+    targets.split(',').filter_map(|target| parse(format!("{}={level}", target.replace('.', "::")))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fabrics_specification_becomes_directives() {
+        let shown = |term| directives(term).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(shown("WARNING"), ["warn"]);
+        assert_eq!(shown("gossip,msp.identity=debug"), ["gossip=debug", "msp::identity=debug"]);
+        assert!(shown("nonsense=level=x y").is_empty());
+    }
+}
