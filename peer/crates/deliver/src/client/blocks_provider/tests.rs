@@ -43,12 +43,23 @@ impl AtomicBroadcast for Scripted {
         let (sender, receiver) = mpsc::channel(16);
         let script = self.clone();
         tokio::spawn(async move {
-            let envelope = request.into_inner().message().await.expect("stream").expect("seek");
+            let envelope = request
+                .into_inner()
+                .message()
+                .await
+                .expect("stream")
+                .expect("seek");
             let payload = Payload::decode(envelope.payload).expect("payload");
             let header = payload.header.expect("header");
             let header = ChannelHeader::decode(header.channel_header).expect("channel header");
-            assert_eq!((header.r#type, header.channel_id.as_str()), (HeaderType::DeliverSeekInfo as i32, "ch"));
-            script.seeks.lock().push(SeekInfo::decode(payload.data).expect("seek info"));
+            assert_eq!(
+                (header.r#type, header.channel_id.as_str()),
+                (HeaderType::DeliverSeekInfo as i32, "ch")
+            );
+            script
+                .seeks
+                .lock()
+                .push(SeekInfo::decode(payload.data).expect("seek info"));
             for answer in script.answers {
                 if sender.send(Ok(answer)).await.is_err() {
                     return;
@@ -71,10 +82,20 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("address").to_string();
         let seeks = Arc::new(Mutex::new(Vec::new()));
-        let service = AtomicBroadcastServer::new(Self { answers, hangs_up, seeks: seeks.clone() });
+        let service = AtomicBroadcastServer::new(Self {
+            answers,
+            hangs_up,
+            seeks: seeks.clone(),
+        });
         let server = tonic::transport::Server::builder().add_service(service);
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-        (OrdererEndpoint { address, tls_roots: Vec::new() }, seeks)
+        (
+            OrdererEndpoint {
+                address,
+                tls_roots: Vec::new(),
+            },
+            seeks,
+        )
     }
 }
 
@@ -113,7 +134,11 @@ impl Follower {
     fn start(endpoints: Vec<OrdererEndpoint>, refuse: Option<(u64, bool)>) -> Self {
         let height = Arc::new(AtomicU64::new(1));
         let (taken, receiver) = mpsc::unbounded_channel();
-        let sink = Sink { height: height.clone(), refuse: Mutex::new(refuse), taken };
+        let sink = Sink {
+            height: height.clone(),
+            refuse: Mutex::new(refuse),
+            taken,
+        };
         let endpoints = watch::Sender::new(endpoints);
         let provider = BlocksProvider {
             channel: "ch".into(),
@@ -137,7 +162,12 @@ impl Follower {
         };
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(provider.run(shutdown.clone()));
-        Self { endpoints, taken: receiver, shutdown, running }
+        Self {
+            endpoints,
+            taken: receiver,
+            shutdown,
+            running,
+        }
     }
 
     async fn expect(&mut self, numbers: &[u64]) {
@@ -149,18 +179,32 @@ impl Follower {
 
 fn signer() -> LocalSigner {
     let key = rcgen::KeyPair::generate().expect("key");
-    let certificate = rcgen::CertificateParams::default().self_signed(&key).expect("certificate");
+    let certificate = rcgen::CertificateParams::default()
+        .self_signed(&key)
+        .expect("certificate");
     let certificate = Certificate::from_pem(certificate.pem().as_bytes()).expect("certificate");
     LocalSigner::new("Org1MSP", &certificate, key.serialize_pem().as_bytes()).expect("signer")
 }
 
 fn block(number: u64) -> DeliverResponse {
-    let header = BlockHeader { number, ..Default::default() };
-    DeliverResponse::block("ch", Block { header: Some(header), ..Default::default() })
+    let header = BlockHeader {
+        number,
+        ..Default::default()
+    };
+    DeliverResponse::block(
+        "ch",
+        Block {
+            header: Some(header),
+            ..Default::default()
+        },
+    )
 }
 
 fn nowhere() -> OrdererEndpoint {
-    OrdererEndpoint { address: "nowhere.example.com:7050".into(), tls_roots: Vec::new() }
+    OrdererEndpoint {
+        address: "nowhere.example.com:7050".into(),
+        tls_roots: Vec::new(),
+    }
 }
 
 fn start_of(seek: &SeekInfo) -> u64 {
@@ -183,7 +227,11 @@ async fn starts_at_the_height_and_goes_on_with_the_next_orderer() {
     assert_eq!(second_seeks.lock().iter().map(start_of).collect::<Vec<_>>(), [3]);
     assert_eq!(second_seeks.lock()[0].stop, Some(specified(u64::MAX)));
     follower.shutdown.cancel();
-    follower.running.await.expect("no panic").expect("shutdown is no error");
+    follower
+        .running
+        .await
+        .expect("no panic")
+        .expect("shutdown is no error");
 }
 
 #[tokio::test]
@@ -195,9 +243,16 @@ async fn orderers_that_fail_are_passed_over() {
     let (good, _) = Scripted::start(vec![block(1), block(2)], false).await;
     let mut follower = Follower::start(vec![nowhere(), refusing, skipping, silent, good], None);
     follower.expect(&[1, 2]).await;
-    assert!(refused.lock().len() <= 1 && skipped.lock().len() <= 1, "each gets one turn at most");
+    assert!(
+        refused.lock().len() <= 1 && skipped.lock().len() <= 1,
+        "each gets one turn at most"
+    );
     follower.shutdown.cancel();
-    follower.running.await.expect("no panic").expect("shutdown is no error");
+    follower
+        .running
+        .await
+        .expect("no panic")
+        .expect("shutdown is no error");
 }
 
 #[tokio::test]
@@ -208,7 +263,11 @@ async fn a_bad_block_is_asked_of_another_orderer() {
     follower.expect(&[1]).await;
     assert_eq!((a_seeks.lock().len(), b_seeks.lock().len()), (1, 1));
     follower.shutdown.cancel();
-    follower.running.await.expect("no panic").expect("shutdown is no error");
+    follower
+        .running
+        .await
+        .expect("no panic")
+        .expect("shutdown is no error");
 }
 
 #[tokio::test]
@@ -216,7 +275,11 @@ async fn a_broken_peer_stops_following() {
     let (orderer, _) = Scripted::start(vec![block(1), block(2)], false).await;
     let mut follower = Follower::start(vec![orderer], Some((2, true)));
     follower.expect(&[1]).await;
-    let error = follower.running.await.expect("no panic").expect_err("the sink failed");
+    let error = follower
+        .running
+        .await
+        .expect("no panic")
+        .expect_err("the sink failed");
     assert_eq!(wire_message(&error), "block could not be committed: disk is full");
 }
 
@@ -244,7 +307,11 @@ fn delays_grow_to_the_cap() {
     };
     let mut retry = Retry::new(&settings);
     let delays: Vec<_> = (0..1000).map(|_| retry.next_delay()).collect();
-    assert!(delays[0] >= FIRST_DELAY && delays[0] <= FIRST_DELAY * 2, "{:?}", delays[0]);
+    assert!(
+        delays[0] >= FIRST_DELAY && delays[0] <= FIRST_DELAY * 2,
+        "{:?}",
+        delays[0]
+    );
     assert!(delays.iter().all(|delay| *delay <= settings.max_delay));
     assert!(delays[999] > Duration::from_secs(1));
 }
