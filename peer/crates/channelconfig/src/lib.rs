@@ -24,9 +24,9 @@ pub use capabilities::{ApplicationCapabilities, CapabilityError, ChannelCapabili
 pub use config_map::{ConfigIdError, ConfigMapError, validate_channel_id};
 pub use config_update::{ConfigUpdateError, ElementError, propose_config_update, validate};
 pub use encoder::{
-    ApplicationProfile, BatchProfile, ConsortiumProfile, EncodeError, EnvelopeEncodeError, OrdererProfile, OrganizationProfile, PolicyRule,
-    Profile, anchor_peers_update, channel_creation_update, channel_group, default_org_policies, genesis_block,
-    sign_config_update, signed_envelope,
+    ApplicationProfile, BatchProfile, ConsortiumProfile, EncodeError, EnvelopeEncodeError, OrdererProfile,
+    OrganizationProfile, PolicyRule, Profile, anchor_peers_update, channel_creation_update, channel_group,
+    default_org_policies, genesis_block, sign_config_update, signed_envelope,
 };
 pub use new_channel::{NewChannelError, create_channel, new_channel_config};
 pub use policies::{PolicyTree, PolicyTreeError};
