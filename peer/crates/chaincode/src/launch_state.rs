@@ -49,7 +49,7 @@ pub enum LaunchFailure {
         address: String,
     },
     /// It has failed so often that it is left alone for a while.
-    #[error("chaincode {chaincode} failed {failures} times in a row, next attempt in {} s", .wait.as_secs() + 1)]
+    #[error("chaincode {chaincode} failed {failures} times in a row, next attempt in {} s", .wait.as_millis().div_ceil(1000))]
     BackingOff {
         /// The chaincode.
         chaincode: String,

@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod bench;
 mod channel_access;
 mod config;
 mod counters;

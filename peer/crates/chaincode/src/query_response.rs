@@ -52,10 +52,10 @@ impl Query {
     pub fn next_batch(&mut self, id: &str) -> Result<Batch, LedgerAccessError> {
         loop {
             if self.total >= self.limit {
-                return Ok(Batch::Last(self.last(id)));
+                return Ok(Batch::Last(self.last(id)?));
             }
             let Some(record) = self.iterator.next()? else {
-                return Ok(Batch::Last(self.last(id)));
+                return Ok(Batch::Last(self.last(id)?));
             };
             let full = !self.paginated && self.pending.len() == BATCH_SIZE;
             let batch = full.then(|| std::mem::take(&mut self.pending));
@@ -72,23 +72,23 @@ impl Query {
         }
     }
 
-    fn last(&mut self, id: &str) -> QueryResponse {
+    fn last(&mut self, id: &str) -> Result<QueryResponse, LedgerAccessError> {
         let metadata = if self.paginated {
             QueryResponseMetadata {
                 fetched_records_count: i32::try_from(self.total).unwrap_or(i32::MAX),
-                bookmark: self.iterator.bookmark(),
+                bookmark: self.iterator.bookmark()?,
             }
             .encode_to_vec()
             .into()
         } else {
             Bytes::new()
         };
-        QueryResponse {
+        Ok(QueryResponse {
             results: std::mem::take(&mut self.pending),
             has_more: false,
             id: id.into(),
             metadata,
-        }
+        })
     }
 }
 

@@ -16,7 +16,9 @@ pub enum RegisterError {
     #[error("error in handling register chaincode, chaincodeID name is empty")]
     EmptyName,
     /// Nobody is called like that.
-    #[error("error in handling register chaincode, chaincodeID name has {0} bytes, the limit is {MAX_REGISTERED_NAME}")]
+    #[error(
+        "error in handling register chaincode, chaincodeID name has {0} bytes, the limit is {MAX_REGISTERED_NAME}"
+    )]
     LongName(usize),
     /// Another stream has that name.
     #[error("duplicate chaincodeID: {0}")]
@@ -69,7 +71,10 @@ impl HandlerRegistry {
 
     /// The launch of a chaincode, if there is one.
     pub fn launch(&self, chaincode: &str) -> Option<Arc<LaunchState>> {
-        self.entries.lock().get(chaincode).map(|entry| entry.launch.clone())
+        self.entries
+            .lock()
+            .get(chaincode)
+            .map(|entry| entry.launch.clone())
     }
 
     /// The handler of a chaincode that is ready for transactions.

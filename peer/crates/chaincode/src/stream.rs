@@ -263,3 +263,6 @@ async fn tick(keepalive: &mut Option<tokio::time::Interval>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -177,6 +177,11 @@ impl ChaincodeSupport {
         self.counters.read()
     }
 
+    #[cfg(test)]
+    pub(crate) fn launcher(&self) -> &Arc<RuntimeLauncher> {
+        &self.launcher
+    }
+
     pub(crate) fn channels(&self) -> &dyn ChannelAccess {
         self.channels.as_ref()
     }
@@ -410,3 +415,6 @@ fn completed(params: &TransactionParams, response: &Response) -> ChaincodeMessag
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

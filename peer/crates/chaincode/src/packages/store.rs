@@ -102,10 +102,11 @@ impl PackageStore {
             .map_err(io("create a file in", &self.folder))?;
         file.write_all(package.raw()).map_err(io("write", &path))?;
         file.as_file().sync_all().map_err(io("write", &path))?;
-        file.persist_noclobber(&path).map_err(|error| match error.error.kind() {
-            ErrorKind::AlreadyExists => PackageError::Exists(path.clone()),
-            _ => io("write", &path)(error.error),
-        })?;
+        file.persist_noclobber(&path)
+            .map_err(|error| match error.error.kind() {
+                ErrorKind::AlreadyExists => PackageError::Exists(path.clone()),
+                _ => io("write", &path)(error.error),
+            })?;
         let folder = fs::File::open(&self.folder).map_err(io("open", &self.folder))?;
         folder.sync_all().map_err(io("write", &self.folder))?;
         self.remember(&package);
@@ -150,7 +151,9 @@ impl PackageStore {
         let mut packages = Vec::new();
         for name in self.file_names()? {
             // versions can contain dots, names cannot
-            let Some((name, version)) = name.split_once('.') else { continue };
+            let Some((name, version)) = name.split_once('.') else {
+                continue;
+            };
             match self.info(&ChaincodeId::new(name, version)) {
                 Ok(info) => packages.push(info),
                 Err(error) => tracing::warn!(
@@ -170,7 +173,9 @@ impl PackageStore {
     /// When it is not installed or differs.
     pub fn check(&self, defined: &ChaincodeData) -> Result<(), SecurityError> {
         let id = ChaincodeId::new(&defined.name, &defined.version);
-        let info = self.info(&id).map_err(|source| SecurityError::Package(id, source))?;
+        let info = self
+            .info(&id)
+            .map_err(|source| SecurityError::Package(id, source))?;
         validate(&info.data, info.signed, defined)
     }
 
@@ -210,7 +215,9 @@ fn read(path: &Path) -> Result<Bytes, PackageError> {
         return Err(PackageError::TooLarge { size });
     }
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    file.take(limit).read_to_end(&mut content).map_err(io("read", path))?;
+    file.take(limit)
+        .read_to_end(&mut content)
+        .map_err(io("read", path))?;
     Ok(content.into())
 }
 

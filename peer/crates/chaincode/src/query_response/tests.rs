@@ -14,7 +14,7 @@ struct Numbers {
 impl ResultsIterator for Numbers {
     fn next(&mut self) -> Result<Option<Bytes>, LedgerAccessError> {
         if self.fails_at == Some(self.left) {
-            return Err(LedgerAccessError::Unsupported("broken"));
+            return Err(LedgerAccessError::Simulation(ledger::SimulationError::Done));
         }
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
@@ -24,8 +24,8 @@ impl ResultsIterator for Numbers {
         Ok(Some(Bytes::from_static(b"record")))
     }
 
-    fn bookmark(&mut self) -> String {
-        "next".into()
+    fn bookmark(&mut self) -> Result<String, LedgerAccessError> {
+        Ok("next".into())
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn run(request: &Request) -> Result<Bytes, RequestError> {
         target.channel = caller.channel.as_str().into();
     }
     check_acl(&support, caller, &target)?;
-    let params = callee_params(&support, request, &target).await?;
+    let params = callee_params(&support, request, &target)?;
     let mut input = spec.input.unwrap_or_default();
     input.decorations.clear();
     let message = support
@@ -84,7 +84,7 @@ fn check_acl(
 
 /// On the caller's channel the callee shares its simulator; on another one it gets one of its own, whose
 /// results nobody takes.
-async fn callee_params(
+fn callee_params(
     support: &ChaincodeSupport,
     request: &Request,
     target: &Target,
@@ -101,7 +101,7 @@ async fn callee_params(
     let ledger = support.channels().ledger(&params.channel).ok_or_else(|| {
         RequestError::Refused(format!("failed to find ledger for channel: {}", params.channel))
     })?;
-    let (simulator, history) = ledger_access::open(ledger, params.tx_id.clone()).await?;
+    let (simulator, history) = ledger_access::open(&ledger, &params.tx_id);
     params.simulator = Some(simulator);
     params.history = history;
     Ok(params)

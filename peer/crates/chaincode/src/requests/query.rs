@@ -77,8 +77,21 @@ pub(super) fn rich(request: &Request, simulator: &TxSimulator) -> Result<Bytes, 
     let paging = paging(rich.metadata)?;
     request.no_collection(&rich.collection)?;
     request.context.check_room()?;
-    let records = ledger_access::rich_query(simulator, request.namespace(), &rich.query, paging.is_some())?;
-    begin(request, Query::plain(records, total_limit(request)?))
+    let total = total_limit(request)?;
+    let namespace = request.namespace();
+    let query = match paging {
+        None => Query::plain(
+            ledger_access::rich_query(simulator, namespace, &rich.query)?,
+            total,
+        ),
+        Some(paging) => {
+            let limit = paging.limit(total);
+            let page = (paging.bookmark.as_str(), limit);
+            let records = ledger_access::rich_query_page(simulator, namespace, &rich.query, page)?;
+            Query::paginated(records, limit)
+        }
+    };
+    begin(request, query)
 }
 
 pub(super) fn history(request: &Request) -> Result<Bytes, RequestError> {

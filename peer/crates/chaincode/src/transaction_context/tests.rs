@@ -12,8 +12,8 @@ impl ResultsIterator for Empty {
         Ok(None)
     }
 
-    fn bookmark(&mut self) -> String {
-        String::new()
+    fn bookmark(&mut self) -> Result<String, LedgerAccessError> {
+        Ok(String::new())
     }
 }
 
