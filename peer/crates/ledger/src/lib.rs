@@ -27,6 +27,10 @@ mod state;
 mod state_iterator;
 mod store;
 mod tables;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod update_batch;
 mod version;
