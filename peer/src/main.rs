@@ -1,2 +1,50 @@
-//! The peer binary.
-fn main() {}
+//! The peer binary: parses the command line, runs the command, says why it failed.
+
+#![forbid(unsafe_code)]
+
+use std::error::Error as StdError;
+use std::process::ExitCode;
+
+use clap::Parser;
+use core_config::Override;
+use peer::cli::context::Context;
+use peer::cli::{Cli, Command, NodeCommand, chaincode, channel, config, output, plugin};
+use peer::version::Versions;
+use peer::{dev, node};
+
+fn main() -> ExitCode {
+    if let Some(code) = container::sandbox::run_if_requested() {
+        return code;
+    }
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&format!("could not start the runtime: {error}")),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error))),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a failed command")]
+fn failed(why: &str) -> ExitCode {
+    eprintln!("Error: {why}");
+    ExitCode::FAILURE
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Version => output::result(cli.output, &Versions::of_this_build(), Versions::text),
+        Command::Node(NodeCommand::Start { chaincode_dev }) => {
+            let overrides = chaincode_dev.then(|| Override::new("chaincode.mode", "dev", "--peer-chaincodedev"));
+            let context = Context::load(cli.output, overrides.into_iter().collect())?;
+            node::run(context.config).await
+        }
+        Command::Channel(command) => channel::run(&Context::load(cli.output, Vec::new())?, command).await,
+        Command::Chaincode(command) => chaincode::run(&Context::load(cli.output, Vec::new())?, command).await,
+        Command::Plugin(command) => plugin::run(&Context::load(cli.output, Vec::new())?, &command),
+        Command::Config(command) => config::run(&Context::load(cli.output, Vec::new())?, &command),
+        Command::Dev(args) => dev::run(&args, cli.output).await,
+    }
+}

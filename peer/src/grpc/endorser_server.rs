@@ -100,20 +100,30 @@ impl Inner {
         facts: ParsedRequest,
         unpacked: Result<UnpackedProposal, UnpackError>,
     ) -> Result<Bytes, Rejection> {
-        let tx_id = facts.tx_id.clone();
-        let endorser = &self.parts.endorser;
-        let endorse = || async move {
-            match endorser.process_proposal(unpacked).await {
-                Ok(response) => Ok(Bytes::from(response.encode_to_vec())),
-                Err(error) => Err(Rejection::new(Code::Unknown as u32, protos::wire_message(&error))),
-            }
-        };
-        let outcome = self.parts.chain.run(Arc::new(facts), endorse).await;
-        match &outcome {
-            Ok(_) => tracing::info!(tx_id, filters = &*self.parts.filters, "proposal endorsed"),
-            Err(rejection) => tracing::warn!(tx_id, reason = rejection.message, "proposal rejected"),
+        let facts = Arc::new(facts);
+        let endorse = || self.endorse(&facts.tx_id, unpacked);
+        let outcome = self.parts.chain.run(Arc::clone(&facts), endorse).await;
+        if let Err(rejection) = &outcome {
+            tracing::warn!(tx_id = facts.tx_id, reason = rejection.message, "proposal rejected");
         }
         outcome
+    }
+
+    /// The innermost of the chain: every filter has let the proposal through.
+    async fn endorse(
+        &self,
+        tx_id: &str,
+        unpacked: Result<UnpackedProposal, UnpackError>,
+    ) -> Result<Bytes, Rejection> {
+        let answer = self.parts.endorser.process_proposal(unpacked).await;
+        let answer = answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
+        let status = answer.response.as_ref().map_or(0, |response| response.status);
+        if answer.endorsement.is_some() {
+            tracing::info!(tx_id, status, filters = &*self.parts.filters, "proposal endorsed");
+        } else {
+            tracing::info!(tx_id, status, "proposal answered without endorsement");
+        }
+        Ok(answer.encode_to_vec().into())
     }
 
     fn too_many(&self) -> Status {

@@ -1,1 +1,24 @@
-//! The endorser: checks, simulates, endorses and answers a proposal.
+//! The endorser: checks a proposal, simulates it, endorses the result and answers the client.
+//!
+//! Not here: gRPC and the auth filters before it (the peer), running chaincode (`chaincode`).
+
+#![forbid(unsafe_code)]
+
+mod endorse;
+mod endorser;
+mod executor;
+mod legacy_init;
+mod pre_process;
+mod reply;
+mod simulate;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use endorser::{Endorser, Parts};
+pub use executor::{Decorators, Executor};
+pub use pre_process::PreProcessError;
+pub use reply::RejectedProposal;
+pub use simulate::SimulateError;
+pub use validate::ValidateError;

@@ -1,0 +1,158 @@
+//! `ProcessProposal`: the way of a proposal through the endorser.
+
+use std::sync::Arc;
+
+use channel::Channels;
+use protos::peer::ProposalResponse;
+use protos::{UnpackError, UnpackedProposal, wire_message};
+use tokio::sync::Semaphore;
+use tracing::{Instrument, Span, field};
+
+use chaincode::ExecuteOutcome;
+
+use crate::endorse::{endorse, response_payload};
+use crate::executor::{Decorators, Executor};
+use crate::pre_process::{ENDORSEMENT_PLUGIN, Prepared, Stopped, prepare};
+use crate::reply::{self, Fate, RejectedProposal};
+use crate::simulate::{SimulateError, results, simulate};
+
+/// What an endorser is made of.
+pub struct Parts {
+    /// The peer's channels, with its own MSP.
+    pub channels: Arc<Channels>,
+    /// Runs chaincode.
+    pub executor: Arc<dyn Executor>,
+    /// Edits the input of chaincode.
+    pub decorators: Arc<dyn Decorators>,
+    /// Proposals at a time (`peer.limits.concurrency.endorserService`); 0 for any number.
+    pub concurrency_limit: usize,
+}
+
+/// The endorser. Cloning counts references.
+#[derive(Clone)]
+pub struct Endorser {
+    parts: Arc<Parts>,
+    running: Option<Arc<Semaphore>>,
+}
+
+impl Endorser {
+    /// Puts an endorser together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let limit = parts.concurrency_limit;
+        Self {
+            running: (limit > 0).then(|| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))),
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// Checks, simulates and endorses a proposal. The caller runs it in a task of its own: once begun it goes on
+    /// to its end.
+    ///
+    /// # Errors
+    /// With the text of a gRPC status when the proposal is malformed, not allowed or one too many. Whatever goes
+    /// wrong later is a response with status 500.
+    pub async fn process_proposal(
+        &self,
+        unpacked: Result<UnpackedProposal, UnpackError>,
+    ) -> Result<ProposalResponse, RejectedProposal> {
+        let _permit = match &self.running {
+            None => None,
+            Some(running) => Some(running.try_acquire().or_else(|_full| {
+                tracing::warn!(limit = self.parts.concurrency_limit, "too many proposals at a time");
+                Err(RejectedProposal::too_many(self.parts.concurrency_limit))
+            })?),
+        };
+        let proposal = unpacked.map_err(|error| {
+            tracing::warn!(error = wire_message(&error), "proposal does not unpack");
+            RejectedProposal::from(error)
+        })?;
+        let span = span(&proposal);
+        self.process(Arc::new(proposal)).instrument(span).await
+    }
+
+    async fn process(&self, proposal: Arc<UnpackedProposal>) -> Result<ProposalResponse, RejectedProposal> {
+        match self.endorse_proposal(proposal).await {
+            Ok(response) => Ok(response),
+            Err(Stopped::Rejected(error)) => {
+                tracing::warn!(error = wire_message(&error), "proposal rejected");
+                Err(error.into())
+            }
+            Err(Stopped::Failed(error)) => {
+                tracing::warn!(error = wire_message(&error), "proposal failed");
+                Ok(reply::failed(&error))
+            }
+        }
+    }
+
+    async fn endorse_proposal(&self, proposal: Arc<UnpackedProposal>) -> Result<ProposalResponse, Stopped> {
+        let parts = Arc::clone(&self.parts);
+        let prepared = blocking(move || prepare(&parts.channels, &*parts.executor, proposal)).await?;
+        let release = Release(Arc::clone(&prepared.params));
+        let simulated = simulate(&*self.parts.executor, &*self.parts.decorators, &prepared).await;
+        let outcome = simulated.map_err(|failure| Stopped::Failed(failure.into()))?;
+        drop(release);
+        let parts = Arc::clone(&self.parts);
+        blocking(move || conclude(&parts, &prepared, outcome).map_err(Stopped::Failed)).await
+    }
+}
+
+/// Turns a chaincode's response into the reply. Reads the ledger and signs.
+fn conclude(
+    parts: &Parts,
+    prepared: &Prepared,
+    outcome: ExecuteOutcome,
+) -> Result<ProposalResponse, SimulateError> {
+    let proposal = &prepared.proposal;
+    let fate = Fate::of(outcome.response.status, proposal.channel.is_empty());
+    let results = results(&prepared.params, &proposal.chaincode)?;
+    if outcome.response.status >= crate::simulate::ERROR_THRESHOLD {
+        tracing::info!(status = outcome.response.status, "chaincode returned an error");
+    }
+    if fate == Fate::Plain {
+        return Ok(reply::unendorsed(outcome.response, bytes::Bytes::new()));
+    }
+    let payload = response_payload(proposal, &prepared.version, &outcome, results);
+    if fate == Fate::Error {
+        return Ok(reply::unendorsed(outcome.response, payload));
+    }
+    if prepared.endorsement_plugin != ENDORSEMENT_PLUGIN {
+        return Err(SimulateError::Plugin(prepared.endorsement_plugin.clone()));
+    }
+    let endorsement = endorse(parts.channels.local_msp().signer(), &payload)?;
+    Ok(reply::endorsed(outcome.response, payload, endorsement))
+}
+
+/// Ends a simulation on every way out: what still holds on to it can read no more.
+struct Release(Arc<chaincode::TransactionParams>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if let Some(simulator) = &self.0.simulator {
+            simulator.done();
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Stopped> + Send + 'static,
+) -> Result<T, Stopped> {
+    let span = Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
+        Ok(done) => done,
+        Err(broken) => {
+            tracing::error!(error = %broken, "a step of a proposal broke off");
+            Err(Stopped::Failed(SimulateError::Broken))
+        }
+    }
+}
+
+fn span(proposal: &UnpackedProposal) -> Span {
+    let tx: String = proposal.tx_id.as_str().chars().take(8).collect();
+    tracing::info_span!(
+        "proposal",
+        channel = %proposal.channel,
+        tx = field::display(tx),
+        chaincode = proposal.chaincode
+    )
+}

@@ -1,0 +1,328 @@
+//! The composition root: the one place that wires concrete types, in Fabric's start order.
+
+mod deliver_clients;
+pub mod plugins;
+pub mod running;
+mod servers;
+pub mod settings;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use channel::Channels;
+use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
+use committer::TxValidator;
+use container::{Naming, ProcessVm, Vm};
+use core_config::{CoreConfig, first_local_ip};
+use deliver::server::{DeliverHandler, DeliverSettings, PeerDeliverService};
+use endorser::{Decorators, Endorser};
+use handlers::{DecoratorChain, ParsedRequest, Platforms, Registry};
+use ledger::LedgerProvider;
+use msp::LocalMsp;
+use orderer::EmbeddedOrderer;
+use protos::peer::ChaincodeInput;
+use protos::{UnpackedProposal, wire_message};
+use scc::{Cscc, Lscc, Qscc};
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::service::Routes;
+
+use self::plugins::PlatformPlugins;
+use self::running::Tasks;
+use self::servers::Bound;
+use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
+
+/// Sockets that were bound before the node starts, so that a free port can be asked for. What is not given
+/// is bound at the address of the configuration.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// The main listener.
+    pub peer: Option<TcpListener>,
+    /// The chaincode listener.
+    pub chaincode: Option<TcpListener>,
+    /// The embedded orderer's listener.
+    pub orderer: Option<TcpListener>,
+}
+
+/// A running peer.
+pub struct Node {
+    channels: Arc<Channels>,
+    support: Arc<ChaincodeSupport>,
+    registry: Registry,
+    vm: Option<Arc<ProcessVm>>,
+    orderer: Option<EmbeddedOrderer>,
+    tasks: Tasks,
+}
+
+/// Runs a peer until SIGINT or SIGTERM, or until a part of it dies.
+///
+/// # Errors
+/// When the peer does not start, or a part of it died.
+pub async fn run(config: CoreConfig) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let node = Node::start(config, Listeners::default()).await?;
+    let died = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        died = node.failed() => Some(died),
+    };
+    tracing::info!("stopping");
+    node.shutdown().await?;
+    match died {
+        Some(part) => anyhow::bail!("{part} ended unexpectedly"),
+        None => Ok(()),
+    }
+}
+
+impl Node {
+    /// Starts every part of a peer.
+    ///
+    /// # Errors
+    /// When a part cannot be started; what was started before is stopped.
+    pub async fn start(config: CoreConfig, listeners: Listeners) -> Result<Self> {
+        settings::check(&config)?;
+        if !config.unsupported_keys().is_empty() {
+            tracing::warn!(keys = config.unsupported_keys().join(", "), "configuration keys are not supported and ignored");
+        }
+        let config = Arc::new(config);
+        let foundation = {
+            let config = Arc::clone(&config);
+            tokio::task::spawn_blocking(move || Foundation::lay(&config)).await??
+        };
+        let tasks = Tasks::default();
+        let orderer = start_orderer(&config, listeners.orderer, &tasks).await?;
+        let Foundation { local_msp, registry, channels, packages } = foundation;
+
+        let (support, vm, chaincode_tls, endpoint) =
+            chaincode_support(&config, &local_msp, &registry, &channels, packages, listeners.chaincode.as_ref())?;
+        register_system_chaincodes(&config, &support, &channels, &registry);
+
+        let bound = Bound::new(listeners.chaincode, &endpoint)?;
+        let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
+        let tls = chaincode_tls.map(|authority| authority.server_config());
+        tasks.serve("chaincode listener", servers::server(&config, tls)?, routes, bound)?;
+
+        let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
+        let tls = servers::tls(&config.peer.tls)?;
+        let routes = peer_routes(&config, &registry, &channels, &support, &tasks);
+        tasks.serve("peer listener", servers::server(&config, tls)?, routes, bound)?;
+
+        deliver_clients::follow_all(&config, &channels, &tasks)?;
+        tracing::info!(
+            id = config.peer.id,
+            address = config.peer.listen_address,
+            chaincode_address = endpoint,
+            channels = channels.list().len(),
+            "peer started"
+        );
+        Ok(Self { channels, support, registry, vm, orderer, tasks })
+    }
+
+    /// The channels that the peer has joined.
+    #[must_use]
+    pub fn channels(&self) -> &Arc<Channels> {
+        &self.channels
+    }
+
+    /// Chaincode support.
+    #[must_use]
+    pub fn chaincode_support(&self) -> &Arc<ChaincodeSupport> {
+        &self.support
+    }
+
+    /// The loaded platforms.
+    #[must_use]
+    pub fn platforms(&self) -> Platforms {
+        self.registry.platforms()
+    }
+
+    /// The loaded plugins.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Resolves with the name of a part that ended by itself.
+    pub async fn failed(&self) -> String {
+        self.tasks.failed().await
+    }
+
+    /// Stops every part: listeners first, then chaincode, then the orderer.
+    ///
+    /// # Errors
+    /// When a part broke down.
+    pub async fn shutdown(self) -> Result<()> {
+        self.tasks.stop().await;
+        if let Some(vm) = &self.vm {
+            vm.shutdown().await;
+        }
+        if let Some(orderer) = &self.orderer {
+            orderer.shutdown().await;
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// What reads files and opens ledgers: all that blocks at start.
+struct Foundation {
+    local_msp: Arc<LocalMsp>,
+    registry: Registry,
+    channels: Arc<Channels>,
+    packages: Arc<PackageStore>,
+}
+
+impl Foundation {
+    fn lay(config: &CoreConfig) -> Result<Self> {
+        let folder = &config.peer.msp_config_path;
+        let local_msp = LocalMsp::load_folder(folder, &config.peer.local_msp_id).with_context(|| {
+            format!("Cannot run peer because the local MSP in {} is unusable", folder.display())
+        })?;
+        let local_msp = Arc::new(local_msp);
+        let registry = plugins::load(config)?;
+        let provider = LedgerProvider::open(settings::ledger(config))?;
+        let validator = TxValidator::new(config.peer.validator_pool_size.unwrap_or_default())?;
+        let channels = Arc::new(Channels::open(provider, Arc::clone(&local_msp), Arc::new(validator))?);
+        let packages = Arc::new(PackageStore::open(&config.peer.file_system_path)?);
+        Ok(Self { local_msp, registry, channels, packages })
+    }
+}
+
+type Support = (Arc<ChaincodeSupport>, Option<Arc<ProcessVm>>, Option<Arc<TlsAuthority>>, String);
+
+fn chaincode_support(
+    config: &CoreConfig,
+    local_msp: &LocalMsp,
+    registry: &Registry,
+    channels: &Arc<Channels>,
+    packages: Arc<PackageStore>,
+    listener: Option<&TcpListener>,
+) -> Result<Support> {
+    let dev_mode = config.chaincode.dev_mode();
+    let (listen, connect) = match listener.map(TcpListener::local_addr).transpose()? {
+        Some(bound) => (bound.to_string(), bound.to_string()),
+        None => {
+            let address = config.peer.effective_address(first_local_ip)?;
+            let endpoint = config.peer.chaincode_endpoint(&address, dev_mode)?;
+            if let Some(reason) = &endpoint.fallback {
+                tracing::warn!(reason = wire_message(reason), address = endpoint.connect, "chaincode address falls back");
+            }
+            (endpoint.listen, endpoint.connect)
+        }
+    };
+    let tls = if config.peer.tls.enabled { Some(Arc::new(TlsAuthority::new(&connect)?)) } else { None };
+    let vm = if dev_mode {
+        None
+    } else {
+        let platforms = Arc::new(PlatformPlugins(registry.platforms()));
+        let naming = Naming { network_id: config.peer.network_id.clone(), peer_id: config.peer.id.clone() };
+        Some(Arc::new(ProcessVm::new(settings::process(config), naming, platforms)?))
+    };
+    let parts = Parts {
+        vm: vm.clone().map(|vm| vm as Arc<dyn Vm>),
+        packages,
+        channels: Arc::<Channels>::clone(channels),
+        tls: tls.clone(),
+    };
+    let settings = settings::chaincode(config, connect, local_msp);
+    Ok((ChaincodeSupport::new(settings, parts), vm, tls, listen))
+}
+
+fn register_system_chaincodes(
+    config: &CoreConfig,
+    support: &Arc<ChaincodeSupport>,
+    channels: &Arc<Channels>,
+    registry: &Registry,
+) {
+    let validator = Arc::new(PlatformPlugins(registry.platforms()));
+    let lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator);
+    let all: [Arc<dyn chaincode::SystemChaincode>; 3] = [
+        Arc::new(lscc),
+        Arc::new(Cscc::new(Arc::clone(channels))),
+        Arc::new(Qscc::new(Arc::clone(channels))),
+    ];
+    for chaincode in all {
+        if config.chaincode.system_enabled(chaincode.name()) {
+            support.register_system_chaincode(chaincode);
+        } else {
+            tracing::info!(name = chaincode.name(), "system chaincode is not enabled");
+        }
+    }
+}
+
+fn peer_routes(
+    config: &CoreConfig,
+    registry: &Registry,
+    channels: &Arc<Channels>,
+    support: &Arc<ChaincodeSupport>,
+    tasks: &Tasks,
+) -> Routes {
+    let endorser = Endorser::new(endorser::Parts {
+        channels: Arc::<Channels>::clone(channels),
+        chaincodes: Arc::<ChaincodeSupport>::clone(support),
+        decorators: Arc::new(DecoratorPlugins(registry.decorators())),
+    });
+    let endorser = EndorserServer::new(EndorserParts {
+        chain: registry.auth_chain(),
+        filters: plugins::filter_names(registry),
+        endorser: Arc::new(endorser),
+        concurrency: config.peer.limits.endorser_service,
+        max_recv: config.peer.max_recv_msg_size,
+        max_send: config.peer.max_send_msg_size,
+    });
+    let deliver = DeliverHandler::new(
+        Arc::<Channels>::clone(channels),
+        DeliverSettings {
+            time_window: config.peer.authentication_timewindow,
+            mutual_tls: config.peer.tls.enabled && config.peer.tls.client_auth_required,
+            shutdown: tasks.token(),
+        },
+    );
+    let deliver = protos::peer::deliver_server::DeliverServer::new(PeerDeliverService::new(deliver))
+        .max_decoding_message_size(config.peer.max_recv_msg_size)
+        .max_encoding_message_size(config.peer.max_send_msg_size);
+    Routes::new(endorser).add_service(deliver)
+}
+
+async fn start_orderer(
+    config: &CoreConfig,
+    listener: Option<TcpListener>,
+    tasks: &Tasks,
+) -> Result<Option<EmbeddedOrderer>> {
+    if !config.orderer.enabled {
+        return Ok(None);
+    }
+    let (signer, bootstrap) = settings::orderer_identity(config)?;
+    let orderer = EmbeddedOrderer::open(settings::orderer(config), signer, bootstrap).await?;
+    let bound = Bound::new(listener, &config.orderer.listen_address)?;
+    let tls = servers::tls(&config.orderer.tls)?;
+    tracing::info!(address = %bound.address()?, channels = ?orderer.channels(), "embedded orderer started");
+    tasks.serve("orderer listener", servers::server(config, tls)?, Routes::new(orderer.service()), bound)?;
+    Ok(Some(orderer))
+}
+
+/// The decorator plugins as the endorser sees them.
+struct DecoratorPlugins(DecoratorChain);
+
+#[async_trait]
+impl Decorators for DecoratorPlugins {
+    async fn decorate(
+        &self,
+        proposal: &UnpackedProposal,
+        input: ChaincodeInput,
+    ) -> Result<ChaincodeInput, Box<dyn std::error::Error + Send + Sync>> {
+        let facts = ParsedRequest {
+            proposal_bytes: proposal.signed.proposal_bytes.clone(),
+            signature: proposal.signed.signature.clone(),
+            channel_id: proposal.channel.to_string(),
+            tx_id: proposal.tx_id.to_string(),
+            chaincode_name: proposal.chaincode.clone(),
+            creator_cert: Bytes::new(),
+            ..ParsedRequest::default()
+        };
+        Ok(self.0.decorate(&Arc::new(facts), input).await?)
+    }
+}

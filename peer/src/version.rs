@@ -1,0 +1,34 @@
+//! What this peer is, for `peer version` and for images it builds.
+
+use serde::Serialize;
+
+/// The peer's own version.
+pub const PEER: &str = env!("CARGO_PKG_VERSION");
+/// The Fabric release whose wire behaviour this is.
+pub const FABRIC: &str = "2.5";
+
+/// Everything `peer version` says.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Versions {
+    peer: &'static str,
+    fabric_wire: &'static str,
+    plugin_api: &'static str,
+}
+
+impl Versions {
+    /// The versions of this build.
+    #[must_use]
+    pub fn of_this_build() -> Self {
+        Self { peer: PEER, fabric_wire: FABRIC, plugin_api: handlers::API_VERSION }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!(
+            "peer:\n Version: {}\n Fabric wire protocol: {}\n Plugin API: {}",
+            self.peer, self.fabric_wire, self.plugin_api
+        )
+    }
+}
