@@ -33,6 +33,8 @@ pub struct BuildPlan {
     pub files: RVec<Tuple2<RString, RVec<u8>>>,
     /// Arguments that start the built chaincode in the output folder without a container.
     pub launch: RVec<RString>,
+    /// Arguments that start the chaincode inside of the image that the Dockerfile makes.
+    pub container_launch: RVec<RString>,
     /// Room for later.
     pub ext: Ext,
 }
@@ -75,6 +77,8 @@ pub struct Plan {
     /// Arguments that start the built chaincode with the output folder as working directory and no
     /// container; the peer replaces [`PEER_ADDRESS`] inside of any argument.
     pub launch: Vec<String>,
+    /// Arguments that start the chaincode inside of the image that the Dockerfile makes; same placeholder.
+    pub container_launch: Vec<String>,
 }
 
 /// A chaincode language. Messages come in their protobuf encoding (`protos.ChaincodeSpec`,
@@ -115,6 +119,7 @@ impl From<Plan> for BuildPlan {
                 .map(|(path, content)| Tuple2(path.into(), content.into()))
                 .collect(),
             launch: plan.launch.into_iter().map(RString::from).collect(),
+            container_launch: plan.container_launch.into_iter().map(RString::from).collect(),
             ext: Ext::new(),
         }
     }

@@ -27,7 +27,8 @@ impl Kind {
         }
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// The kind in a sentence.
+    pub fn name(self) -> &'static str {
         match self {
             Self::AuthFilter => "auth filter",
             Self::Decorator => "decorator",
@@ -36,7 +37,7 @@ impl Kind {
     }
 
     /// The key of its list in `peer.handlers`.
-    pub(crate) fn key(self) -> &'static str {
+    pub fn key(self) -> &'static str {
         match self {
             Self::AuthFilter => "authFilters",
             Self::Decorator => "decorators",

@@ -56,16 +56,27 @@ pub struct BuildPlan {
     pub files: Vec<(String, Bytes)>,
     /// Arguments that start the built chaincode in its folder, see [`BuildPlan::launch_for`].
     pub launch: Vec<String>,
+    /// Arguments that start the chaincode inside of its image, see [`BuildPlan::container_launch_for`].
+    pub container_launch: Vec<String>,
 }
 
 impl BuildPlan {
     /// The arguments that start the chaincode against a peer at `address` (`host:port`).
     pub fn launch_for(&self, address: &str) -> Vec<String> {
-        self.launch
-            .iter()
-            .map(|argument| argument.replace(PEER_ADDRESS, address))
-            .collect()
+        with_address(&self.launch, address)
     }
+
+    /// The arguments that start the chaincode in a container against a peer at `address` (`host:port`).
+    pub fn container_launch_for(&self, address: &str) -> Vec<String> {
+        with_address(&self.container_launch, address)
+    }
+}
+
+fn with_address(arguments: &[String], address: &str) -> Vec<String> {
+    arguments
+        .iter()
+        .map(|argument| argument.replace(PEER_ADDRESS, address))
+        .collect()
 }
 
 /// The loaded chaincode languages by their type. Cloning counts references.
@@ -186,8 +197,18 @@ impl Platform {
     pub async fn build_plan(&self, deployment_spec: Bytes) -> Result<BuildPlan, PlatformError> {
         let call = move |platform: &PlatformObject| platform.build_plan(slice(&deployment_spec));
         let plan = self.run(self.long, call).await?;
-        let items = plan.env.len().max(plan.files.len()).max(plan.launch.len());
-        let texts = plan.env.iter().chain(plan.launch.iter()).map(|text| text.len());
+        let items = plan
+            .env
+            .len()
+            .max(plan.files.len())
+            .max(plan.launch.len())
+            .max(plan.container_launch.len());
+        let texts = plan
+            .env
+            .iter()
+            .chain(plan.launch.iter())
+            .chain(plan.container_launch.iter())
+            .map(|text| text.len());
         let files = plan
             .files
             .iter()
@@ -205,6 +226,7 @@ impl Platform {
                 .map(|Tuple2(path, content)| (path.into_string(), Bytes::from_owner(content)))
                 .collect(),
             launch: plan.launch.into_iter().map(String::from).collect(),
+            container_launch: plan.container_launch.into_iter().map(String::from).collect(),
         })
     }
 

@@ -1,0 +1,251 @@
+//! The build plan: one script for builder container and process runtime. Values from the configuration
+//! travel in variables and in a file, never inside the script.
+
+use crate::error::OptionsError;
+use crate::options::Options;
+use plugin_api::{PEER_ADDRESS, Plan};
+use std::fs;
+use std::path::Path;
+use url::Url;
+
+/// Names of the files that lie beside the unpacked package.
+const NPMRC: &str = "npmrc";
+const CA: &str = "npm-ca.pem";
+/// The variable that the token travels in; npm puts it into its configuration itself.
+const TOKEN: &str = "FABRIC_NPM_TOKEN";
+/// Largest token or CA file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Images of Fabric 2.x bring their own build script, which reads and writes the same folders.
+/// npm before 8 knows `--production`, later ones `--omit=dev`; npm before 6 has no usable `npm ci`.
+const SCRIPT: &str = r#"set -e
+if [ -f "$CHAINCODE_INPUT/npmrc" ]; then
+    npm_config_userconfig="$CHAINCODE_INPUT/npmrc"
+    export npm_config_userconfig
+fi
+if [ "$CHAINCODE_INPUT" = /chaincode/input ] && [ -x /chaincode/build.sh ]; then
+    exec /chaincode/build.sh
+fi
+cp -R "$CHAINCODE_INPUT/src/." "$CHAINCODE_OUTPUT"
+cd "$CHAINCODE_OUTPUT"
+case "$(npm --version)" in
+    [0-5].*) ci=install production=--production ;;
+    [67].*) ci=ci production=--production ;;
+    *) ci=ci production=--omit=dev ;;
+esac
+if [ ! -f package-lock.json ] && [ ! -f npm-shrinkwrap.json ]; then
+    ci=install
+fi
+npm "$ci" "$production"
+"#;
+
+/// Starts what the image contains, as Fabric 2.5 does.
+const START: &str = r#"set -e
+if [ -x /chaincode/start.sh ]; then
+    exec /chaincode/start.sh --peer.address "$1"
+fi
+cd /usr/local/src
+exec npm start -- --peer.address "$1"
+"#;
+
+/// The plan; it is the same for every package.
+pub(crate) fn plan(options: &Options) -> Result<Plan, OptionsError> {
+    let mut env: Vec<String> = ["npm_config_audit=false", "npm_config_fund=false"]
+        .into_iter()
+        .chain(["npm_config_update_notifier=false"])
+        .map(str::to_owned)
+        .collect();
+    env.extend(
+        options
+            .registry
+            .as_ref()
+            .map(|url| format!("npm_config_registry={url}")),
+    );
+    if let Some(proxy) = &options.proxy {
+        env.push(format!("npm_config_proxy={proxy}"));
+        env.push(format!("npm_config_https_proxy={proxy}"));
+    }
+    if !options.strict_ssl {
+        env.push("npm_config_strict_ssl=false".to_owned());
+    }
+    let mut files = Vec::new();
+    let mut npmrc = String::new();
+    for (scope, url) in &options.scopes {
+        npmrc.push_str(&format!("{scope}:registry={url}\n"));
+    }
+    if let Some(path) = &options.ca_file {
+        files.push((CA.to_owned(), read("npm.caFile", path)?));
+        npmrc.push_str(&format!("cafile=${{CHAINCODE_INPUT}}/{CA}\n"));
+    }
+    if let (Some(path), Some(registry)) = (&options.token_file, &options.registry) {
+        env.push(format!("{TOKEN}={}", token(path)?));
+        npmrc.push_str(&format!(
+            "//{}:_authToken=${{{TOKEN}}}\n",
+            without_scheme(registry)
+        ));
+    }
+    if !npmrc.is_empty() {
+        files.push((NPMRC.to_owned(), npmrc.into_bytes()));
+    }
+    let strings = |arguments: &[&str]| arguments.iter().map(|text| (*text).to_owned()).collect();
+    Ok(Plan {
+        image: options.runtime_image.clone(),
+        cmd: SCRIPT.to_owned(),
+        env,
+        files,
+        launch: strings(&["npm", "start", "--", "--peer.address", PEER_ADDRESS]),
+        container_launch: strings(&["/bin/sh", "-c", START, "chaincode", PEER_ADDRESS]),
+    })
+}
+
+/// `host:port/path/`, which is how npm names a registry in its configuration.
+fn without_scheme(url: &Url) -> String {
+    let text = url.as_str();
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    format!("{}/", rest.trim_end_matches('/'))
+}
+
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OptionsError> {
+    let failed = |source| OptionsError::File {
+        key,
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
+        return Err(failed(std::io::Error::other("it is larger than 1 MiB")));
+    }
+    fs::read(path).map_err(failed)
+}
+
+fn token(path: &Path) -> Result<String, OptionsError> {
+    let content = read("npm.tokenFile", path)?;
+    let text = String::from_utf8_lossy(&content);
+    match text.trim() {
+        token if token.is_empty() || token.contains(char::is_whitespace) => {
+            Err(OptionsError::NoToken(path.to_owned()))
+        }
+        token => Ok(token.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    fn options(json: &str) -> Options {
+        Options::parse(json, None).unwrap()
+    }
+
+    #[test]
+    fn the_registry_travels_in_a_variable_and_never_in_the_script() {
+        let url = "http://registry.example:4873/a$(touch%20x)";
+        let with = plan(&options(&format!(r#"{{"npmRegistry": "{url}"}}"#))).unwrap();
+        assert!(
+            with.env.contains(&format!("npm_config_registry={url}")),
+            "{:?}",
+            with.env
+        );
+        let without = plan(&options("{}")).unwrap();
+        assert_eq!(with.cmd, without.cmd);
+        assert!(
+            !without
+                .env
+                .iter()
+                .any(|line| line.starts_with("npm_config_registry"))
+        );
+        assert!(without.files.is_empty());
+        assert_eq!(without.image, "hyperledger/fabric-nodeenv:2.5");
+        assert_eq!(
+            without.launch,
+            ["npm", "start", "--", "--peer.address", "{peer.address}"]
+        );
+    }
+
+    #[test]
+    fn scopes_token_and_authorities_become_an_npmrc() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("token"), "s3cret\n").unwrap();
+        fs::write(folder.path().join("ca.pem"), "PEM").unwrap();
+        let at = folder.path().display();
+        let json = format!(
+            r#"{{"npm": {{"registry": "https://r.example/npm", "scopes": {{"@acme": "https://acme.example/"}},
+                "tokenFile": "{at}/token", "caFile": "{at}/ca.pem", "proxy": "http://proxy:3128", "strictSsl": false}}}}"#
+        );
+        let plan = plan(&options(&json)).unwrap();
+        let (_, npmrc) = plan.files.iter().find(|(name, _)| name == NPMRC).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(npmrc),
+            "@acme:registry=https://acme.example/\ncafile=${CHAINCODE_INPUT}/npm-ca.pem\n\
+             //r.example/npm/:_authToken=${FABRIC_NPM_TOKEN}\n"
+        );
+        for line in [
+            "FABRIC_NPM_TOKEN=s3cret",
+            "npm_config_strict_ssl=false",
+            "npm_config_proxy=http://proxy:3128/",
+        ] {
+            assert!(plan.env.iter().any(|known| known == line), "{line}");
+        }
+        fs::write(folder.path().join("token"), " \n").unwrap();
+        assert!(
+            super::plan(&options(&json))
+                .unwrap_err()
+                .text()
+                .contains("holds no token")
+        );
+        fs::remove_file(folder.path().join("ca.pem")).unwrap();
+        assert!(
+            super::plan(&options(&json))
+                .unwrap_err()
+                .text()
+                .starts_with("cannot read npm.caFile")
+        );
+    }
+
+    /// Runs the script with an `npm` that only writes its arguments down.
+    fn arguments_of_npm(version: &str, lock: bool) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["bin", "input/src/lib", "output"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        let npm = format!(
+            "#!/bin/sh\nif [ \"$1\" = --version ]; then echo {version}; else echo \"$@\" > arguments; fi\n"
+        );
+        fs::write(at("bin/npm"), npm).unwrap();
+        fs::set_permissions(at("bin/npm"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(at("input/src/lib/a b.js"), "1").unwrap();
+        if lock {
+            fs::write(at("input/src/package-lock.json"), "{}").unwrap();
+        }
+        let path = format!("{}:/usr/bin:/bin", at("bin").display());
+        let status = Command::new("/bin/sh")
+            .args(["-c", SCRIPT])
+            .env("PATH", path)
+            .env("CHAINCODE_INPUT", at("input"))
+            .env("CHAINCODE_OUTPUT", at("output"))
+            .status()
+            .unwrap();
+        assert!(status.success());
+        assert!(at("output/lib/a b.js").is_file());
+        fs::read_to_string(at("output/arguments"))
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    #[test]
+    fn the_script_suits_old_and_new_npm() {
+        for (version, lock, expected) in [
+            ("11.6.0", true, "ci --omit=dev"),
+            ("10.9.2", false, "install --omit=dev"),
+            ("8.0.0", true, "ci --omit=dev"),
+            ("7.24.0", true, "ci --production"),
+            ("6.14.18", false, "install --production"),
+            ("5.6.0", true, "install --production"),
+        ] {
+            assert_eq!(arguments_of_npm(version, lock), expected, "{version}");
+        }
+    }
+}
