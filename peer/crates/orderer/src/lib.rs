@@ -22,6 +22,9 @@ mod rejection;
 mod resources;
 mod service;
 
+#[cfg(test)]
+mod tests;
+
 pub use embedded::{EmbeddedOrderer, JoinError, OpenError};
 pub use registrar::{CreateError, OpenChainError, OrdererSettings};
 pub use service::OrdererService;
