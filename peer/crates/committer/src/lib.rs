@@ -19,10 +19,7 @@ mod transaction;
 mod upgrades;
 mod validator;
 
-#[cfg(test)]
-mod tests;
-
 pub use chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
 pub use failure::ValidationError;
-pub use rules::{ValidationCapabilities, ChannelRules, CommittedState, ConfigRules, SourceError};
+pub use rules::{ChannelRules, CommittedState, ConfigRules, SourceError, ValidationCapabilities};
 pub use validator::TxValidator;

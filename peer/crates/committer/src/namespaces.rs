@@ -1,0 +1,173 @@
+//! Which namespaces a transaction may write, and whose policies it must satisfy (Fabric
+//! core/committer/txvalidator).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use protos::peer::TxValidationCode as Code;
+
+use crate::chaincode_names::is_reserved_name;
+use crate::definitions::{Definition, Definitions, LSCC};
+use crate::endorsements::Endorsers;
+use crate::failure::{Failure, Invalid};
+use crate::lscc_rules;
+use crate::rules::{ChannelRules, CommittedState, ValidationCapabilities};
+use crate::transaction::{Action, EndorserTransaction};
+
+/// System chaincodes that chaincode cannot call or that proposals cannot name: nothing writes there.
+const NOT_INVOKABLE: [&str; 3] = ["vscc", "escc", "cscc"];
+/// System chaincodes that a proposal cannot name.
+const NOT_INVOKABLE_EXTERNALLY: [&str; 2] = ["vscc", "escc"];
+
+/// What was found out about one namespace without looking at the transactions before this one.
+pub(crate) struct NamespaceVerdict {
+    pub(crate) name: String,
+    pub(crate) result: Result<(), Invalid>,
+    /// The keys whose policies were asked.
+    pub(crate) written: Vec<String>,
+    /// The keys whose metadata is set.
+    pub(crate) metadata: Vec<String>,
+}
+
+/// Everything that one transaction is checked against.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) rules: ChannelRules<'a>,
+    pub(crate) state: &'a dyn CommittedState,
+    pub(crate) definitions: &'a Definitions<'a>,
+}
+
+impl Scope<'_> {
+    /// Judges every namespace in order, up to the first that is refused.
+    pub(crate) fn judge(
+        &self,
+        transaction: &EndorserTransaction,
+        action: &Action,
+    ) -> Result<Vec<NamespaceVerdict>, Failure> {
+        let capabilities = self.rules.capabilities;
+        if capabilities.v1_2_validation || capabilities.lifecycle_v20 {
+            action.check_event()?;
+        }
+        action.rwset.check_distinct()?;
+        let names = namespaces_to_judge(action, capabilities)?;
+        let endorsers = Endorsers::new(transaction.signed_endorsements(), self.rules.msps)?;
+        let mut verdicts = Vec::with_capacity(names.len());
+        for name in names {
+            let result = match self.judge_namespace(&name, transaction, action, &endorsers) {
+                Ok(()) => Ok(()),
+                Err(Failure::Invalid(invalid)) => Err(invalid),
+                Err(other) => return Err(other),
+            };
+            let refused = result.is_err();
+            verdicts.push(verdict(name, result, action, capabilities));
+            if refused {
+                break;
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn judge_namespace(
+        &self,
+        name: &str,
+        transaction: &EndorserTransaction,
+        action: &Action,
+        endorsers: &Endorsers,
+    ) -> Result<(), Failure> {
+        let definition = self.definitions.get(name)?;
+        self.check_version(name, &definition, action)?;
+        if self.rules.capabilities.key_level_endorsement {
+            let written = action.rwset.namespace(name);
+            endorsers.satisfy_keys(name, &definition, written, self.state)?;
+        } else {
+            endorsers.satisfy_definition(name, &definition)?;
+        }
+        if name == LSCC && action.chaincode == LSCC {
+            lscc_rules::check(self, transaction, action)?;
+        }
+        Ok(())
+    }
+
+    /// The chaincode that ran must be the one that the channel has now.
+    fn check_version(
+        &self,
+        name: &str,
+        definition: &Arc<Definition>,
+        action: &Action,
+    ) -> Result<(), Invalid> {
+        let Some(version) = &definition.version else {
+            return Ok(());
+        };
+        let current = name != action.chaincode || *version == action.version;
+        if current || self.rules.capabilities.lifecycle_v20 {
+            return Ok(());
+        }
+        let reason = format!(
+            "chaincode {name}:{}/{} didn't match {name}:{version} in lscc",
+            action.version, self.rules.channel
+        );
+        Err(Invalid::new(Code::ExpiredChaincode, reason))
+    }
+}
+
+fn verdict(
+    name: String,
+    result: Result<(), Invalid>,
+    action: &Action,
+    capabilities: ValidationCapabilities,
+) -> NamespaceVerdict {
+    let set = action
+        .rwset
+        .namespace(&name)
+        .filter(|_| capabilities.key_level_endorsement);
+    let written = set.into_iter().flat_map(crate::endorsements::written_keys);
+    let metadata = set.into_iter().flat_map(|set| &set.public.metadata_writes);
+    NamespaceVerdict {
+        written: written.map(ToOwned::to_owned).collect(),
+        metadata: metadata.map(|write| write.key.clone()).collect(),
+        name,
+        result,
+    }
+}
+
+/// The invoked chaincode and every namespace written, each once; refuses writes that nobody may make.
+fn namespaces_to_judge(
+    action: &Action,
+    capabilities: ValidationCapabilities,
+) -> Result<Vec<String>, Invalid> {
+    let written: Vec<&str> = action
+        .rwset
+        .namespaces
+        .iter()
+        .filter(|namespace| namespace.is_written(capabilities))
+        .map(|namespace| namespace.name.as_str())
+        .collect();
+    let invoked = action.chaincode.as_str();
+    let illegal = |reason: String| Err(Invalid::new(Code::IllegalWriteset, reason));
+    if !capabilities.lifecycle_v20 && is_reserved_name(invoked) {
+        if NOT_INVOKABLE_EXTERNALLY.contains(&invoked) {
+            return illegal(format!("committing an invocation of cc {invoked} is illegal"));
+        }
+        // the rules of LSCC say which other namespaces a deployment may write
+        return Ok(vec![invoked.to_owned()]);
+    }
+    if !capabilities.lifecycle_v20 {
+        if written.contains(&LSCC) {
+            return illegal(format!(
+                "chaincode {invoked} attempted to write to the namespace of LSCC"
+            ));
+        }
+        if written.iter().any(|name| NOT_INVOKABLE.contains(name)) {
+            return illegal(format!(
+                "chaincode {invoked} attempted to write to the namespace of a system chaincode that cannot be invoked"
+            ));
+        }
+    }
+    let always = capabilities.v1_2_validation || capabilities.lifecycle_v20;
+    let mut seen = HashSet::new();
+    let names = always.then_some(invoked).into_iter().chain(written);
+    Ok(names
+        .filter(|name| seen.insert(*name))
+        .map(ToOwned::to_owned)
+        .collect())
+}

@@ -1,0 +1,111 @@
+//! Upgrades inside one block: of two upgrades of a chaincode the later one counts, and transactions of the
+//! version that goes are invalid (Fabric's `invalidTXsForUpgradeCC`).
+
+use std::collections::HashMap;
+
+use prost::Message;
+use protos::peer::chaincode_spec::Type;
+use protos::peer::{ChaincodeDeploymentSpec, TxValidationCode as Code};
+
+use crate::lscc_rules::invocation_args;
+use crate::transaction::{Action, EndorserTransaction};
+
+/// What a valid transaction ran, and what it upgraded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Invoked {
+    pub(crate) chaincode: String,
+    pub(crate) upgraded: Option<String>,
+}
+
+impl Invoked {
+    pub(crate) fn new(transaction: &EndorserTransaction, action: &Action) -> Self {
+        Self {
+            chaincode: action.chaincode.clone(),
+            upgraded: (action.chaincode == "lscc")
+                .then(|| upgraded(transaction))
+                .flatten(),
+        }
+    }
+}
+
+/// The chaincode that an LSCC invocation upgrades. Fabric looks only at specifications of type GOLANG here;
+/// others would give another state on this peer than on Fabric's, and MVCC settles them all the same.
+fn upgraded(transaction: &EndorserTransaction) -> Option<String> {
+    let args = invocation_args(transaction).ok()?;
+    if args.first()?.as_ref() != b"upgrade" {
+        return None;
+    }
+    let spec = ChaincodeDeploymentSpec::decode(args.get(2)?.clone())
+        .ok()?
+        .chaincode_spec?;
+    if spec.r#type() != Type::Golang {
+        return None;
+    }
+    Some(spec.chaincode_id?.name)
+}
+
+/// Marks what upgrades in the same block make invalid.
+pub(crate) fn settle(codes: &mut [Code], invoked: &[Option<Invoked>]) {
+    let mut latest: HashMap<&str, usize> = HashMap::new();
+    for (index, invoked) in invoked.iter().enumerate() {
+        let valid = codes.get(index) == Some(&Code::Valid);
+        let Some(name) = invoked.as_ref().and_then(|invoked| invoked.upgraded.as_deref()) else {
+            continue;
+        };
+        if !valid {
+            continue;
+        }
+        if let Some(earlier) = latest.insert(name, index) {
+            mark(codes, earlier);
+        }
+    }
+    for (index, invoked) in invoked.iter().enumerate() {
+        let name = invoked.as_ref().map(|invoked| invoked.chaincode.as_str());
+        if name.is_some_and(|name| latest.contains_key(name)) {
+            mark(codes, index);
+        }
+    }
+}
+
+fn mark(codes: &mut [Code], index: usize) {
+    if let Some(code) = codes.get_mut(index).filter(|code| **code == Code::Valid) {
+        *code = Code::ChaincodeVersionConflict;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runs(name: &str) -> Option<Invoked> {
+        Some(Invoked {
+            chaincode: name.into(),
+            upgraded: None,
+        })
+    }
+
+    fn upgrades(name: &str) -> Option<Invoked> {
+        Some(Invoked {
+            chaincode: "lscc".into(),
+            upgraded: Some(name.into()),
+        })
+    }
+
+    #[test]
+    fn the_last_upgrade_counts_and_older_users_are_invalid() {
+        let mut codes = [Code::Valid; 5];
+        settle(
+            &mut codes,
+            &[runs("a"), upgrades("a"), runs("b"), upgrades("a"), None],
+        );
+        let conflict = Code::ChaincodeVersionConflict;
+        assert_eq!(codes, [conflict, conflict, Code::Valid, Code::Valid, Code::Valid]);
+    }
+
+    #[test]
+    fn an_invalid_upgrade_changes_nothing() {
+        let mut codes = [Code::Valid, Code::EndorsementPolicyFailure];
+        settle(&mut codes, &[runs("a"), upgrades("a")]);
+        assert_eq!(codes, [Code::Valid, Code::EndorsementPolicyFailure]);
+    }
+}
