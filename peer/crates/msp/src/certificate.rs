@@ -100,8 +100,10 @@ impl Certificate {
         }
         let tbs = parsed.tbs_certificate.as_ref();
         let start = range_start(&der, tbs);
+        let serial = parsed.raw_serial();
+        let inner_algorithm = range_start(&der, serial) + serial.len();
         let name = parsed.subject().iter_organizational_unit();
-        Ok(Self {
+        let certificate = Self {
             tbs: start..start + tbs.len(),
             signature: Bytes::copy_from_slice(&parsed.signature_value.data),
             signature_algorithm: SignatureAlgorithm::of(&parsed.signature_algorithm.algorithm),
@@ -120,8 +122,25 @@ impl Certificate {
                 .collect(),
             key_kind: KeyKind::of(parsed.public_key()),
             key: Bytes::copy_from_slice(&parsed.public_key().subject_public_key.data),
-            der,
-        })
+            der: der.clone(),
+        };
+        certificate.check_canonical(inner_algorithm)?;
+        Ok(certificate)
+    }
+
+    /// Refuses a second encoding of what is outside the signed part. Identities are told apart by their bytes,
+    /// so one certificate in two encodings would count as two signers.
+    fn check_canonical(&self, inner_algorithm: usize) -> Result<(), CertificateError> {
+        let signed = self.der.get(inner_algorithm..).unwrap_or_default();
+        if !signed.starts_with(self.algorithm()) {
+            return Err(CertificateError::Malformed(
+                "inner and outer signature algorithm identifiers don't match".into(),
+            ));
+        }
+        if self.with_signature(&self.signature) != self.der {
+            return Err(CertificateError::Malformed("not in distinguished encoding".into()));
+        }
+        Ok(())
     }
 
     /// The DER encoding.
@@ -222,14 +241,17 @@ impl Certificate {
         }
     }
 
+    /// The outer signature algorithm: all that stands between the signed part and the signature's BIT STRING.
+    fn algorithm(&self) -> &[u8] {
+        let after_tbs = self.der.get(self.tbs.end..).unwrap_or_default();
+        let length = after_tbs.len().saturating_sub(bit_string_length(self.signature.len()));
+        after_tbs.get(..length).unwrap_or_default()
+    }
+
     /// The same certificate around another signature value.
     fn with_signature(&self, signature: &[u8]) -> Bytes {
         let tbs = self.der.get(self.tbs.clone()).unwrap_or_default();
-        let after_tbs = self.der.get(self.tbs.end..).unwrap_or_default();
-        // the algorithm is all that stands between the signed part and the BIT STRING with the old signature
-        let bit_string = bit_string_length(self.signature.len());
-        let algorithm_length = after_tbs.len().saturating_sub(bit_string);
-        let algorithm = after_tbs.get(..algorithm_length).unwrap_or_default();
+        let algorithm = self.algorithm();
         let mut content = Vec::with_capacity(self.der.len());
         content.extend_from_slice(tbs);
         content.extend_from_slice(algorithm);

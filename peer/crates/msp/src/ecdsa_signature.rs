@@ -158,6 +158,14 @@ fn encode(r: &[u8], s: &[u8]) -> Vec<u8> {
     signature
 }
 
+/// The other signature that is just as right, for tests: S replaced by the order less S.
+#[cfg(test)]
+pub(crate) fn flipped(curve: Curve, signature: &[u8]) -> Vec<u8> {
+    let integers = parse(signature).unwrap();
+    let s = BigUint::from_bytes_be(curve.order()) - BigUint::from_bytes_be(integers.s);
+    encode(integers.r, &s.to_bytes_be())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

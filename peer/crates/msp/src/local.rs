@@ -88,7 +88,7 @@ pub enum LocalPolicyError {
 #[derive(Debug)]
 pub struct LocalMsp {
     msp: Arc<Msp>,
-    signer: LocalSigner,
+    signer: Arc<LocalSigner>,
     /// Only the local MSP: a cache of the identities seen.
     identities: MspManager,
 }
@@ -122,7 +122,7 @@ impl LocalMsp {
         Ok(Self {
             identities: MspManager::new([Arc::clone(&msp)]),
             msp,
-            signer,
+            signer: Arc::new(signer),
         })
     }
 
@@ -134,7 +134,7 @@ impl LocalMsp {
 
     /// The signer.
     #[must_use]
-    pub fn signer(&self) -> &LocalSigner {
+    pub fn signer(&self) -> &Arc<LocalSigner> {
         &self.signer
     }
 

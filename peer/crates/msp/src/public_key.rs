@@ -12,8 +12,6 @@ use crate::ecdsa_signature::Curve;
 pub(crate) enum KeyKind {
     /// A curve that identities may use.
     Ec(Curve),
-    /// NIST P-521, for CAs only.
-    P521,
     /// RSA, for CAs only.
     Rsa,
     /// Ed25519, for CAs only.
@@ -42,7 +40,6 @@ impl KeyKind {
         match curve {
             Some(curve) if curve == oid_registry::OID_EC_P256 => Self::Ec(Curve::P256),
             Some(curve) if curve == oid_registry::OID_NIST_EC_P384 => Self::Ec(Curve::P384),
-            Some(curve) if curve == oid_registry::OID_NIST_EC_P521 => Self::P521,
             _ => Self::Unknown,
         }
     }
@@ -107,9 +104,6 @@ fn verification(kind: KeyKind, algorithm: SignatureAlgorithm) -> Option<&'static
         (KeyKind::Ec(Curve::P384), Sig::EcdsaSha256) => &signature::ECDSA_P384_SHA256_ASN1,
         (KeyKind::Ec(Curve::P384), Sig::EcdsaSha384) => &signature::ECDSA_P384_SHA384_ASN1,
         (KeyKind::Ec(Curve::P384), Sig::EcdsaSha512) => &signature::ECDSA_P384_SHA512_ASN1,
-        (KeyKind::P521, Sig::EcdsaSha256) => &signature::ECDSA_P521_SHA256_ASN1,
-        (KeyKind::P521, Sig::EcdsaSha384) => &signature::ECDSA_P521_SHA384_ASN1,
-        (KeyKind::P521, Sig::EcdsaSha512) => &signature::ECDSA_P521_SHA512_ASN1,
         (KeyKind::Rsa, Sig::RsaSha256) => &signature::RSA_PKCS1_2048_8192_SHA256,
         (KeyKind::Rsa, Sig::RsaSha384) => &signature::RSA_PKCS1_2048_8192_SHA384,
         (KeyKind::Rsa, Sig::RsaSha512) => &signature::RSA_PKCS1_2048_8192_SHA512,
