@@ -104,6 +104,13 @@ pub fn unpack(package: &[u8], target: &Path, limits: &UnpackLimits) -> Result<()
         };
         long_name = unpacker.entry(entry, long_name)?;
     }
+    let last = unpacker.last;
+    // To the end, where gzip keeps its checksum.
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(|error| UnpackError::Read(last.clone(), error))?;
+    if rest.limit() == 0 {
+        return Err(UnpackError::TooLarge(last, most));
+    }
     Ok(())
 }
 

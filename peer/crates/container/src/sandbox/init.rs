@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
 use nix::sys::signal::Signal;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid};
 
@@ -36,6 +37,9 @@ fn init(spec: &JobSpec) -> io::Result<u8> {
     let landlocked = rules.enforce()?;
     if spec.probe {
         return Ok(answer_probe(landlocked));
+    }
+    if let Some(code) = asked_to_end()? {
+        return Ok(code);
     }
     polite_signals()
         .thread_unblock()
@@ -78,6 +82,15 @@ fn die_with_first_stage() -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// A polite signal that came before there was a job to hear it. Once unblocked, process 1 would ignore it.
+fn asked_to_end() -> io::Result<Option<u8>> {
+    let pending = SignalFd::with_flags(&polite_signals(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let signal = pending
+        .read_signal()?
+        .map(|info| info.ssi_signo.saturating_add(128));
+    Ok(signal.and_then(|code| u8::try_from(code).ok()))
 }
 
 fn drop_rights(isolation: Isolation) -> io::Result<()> {

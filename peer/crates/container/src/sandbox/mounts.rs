@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::enter::doing;
 use super::spec::{Isolation, JobSpec};
@@ -49,7 +50,7 @@ pub(super) fn arrange(spec: &JobSpec) -> io::Result<()> {
     covers.sort_by_key(|(path, _)| path.components().count());
     covers.dedup_by(|a, b| a.0 == b.0);
     for (path, options) in covers.iter().filter(|(path, _)| path.is_dir()) {
-        cover(path, options, &needed)?;
+        cover(path, options, &needed, &spec.writable)?;
     }
     let proc_flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     // Not allowed inside containers that mask parts of it; then the old one stays, which shows more but gives no access.
@@ -70,7 +71,7 @@ fn closed_ancestor(path: &Path) -> Option<PathBuf> {
 }
 
 /// Puts an empty file system over `folder` and the needed paths below it back into it.
-fn cover(folder: &Path, options: &str, needed: &[&PathBuf]) -> io::Result<()> {
+fn cover(folder: &Path, options: &str, needed: &[&PathBuf], writable: &[PathBuf]) -> io::Result<()> {
     let mut inside: Vec<&&PathBuf> = needed
         .iter()
         .filter(|path| path.starts_with(folder) && path.as_path() != folder)
@@ -103,6 +104,10 @@ fn cover(folder: &Path, options: &str, needed: &[&PathBuf]) -> io::Result<()> {
             continue;
         }
         put_back(&path, &file).map_err(doing("put a path back"))?;
+        // Landlock goes by the path, and may allow writing to what was covered.
+        if !writable.iter().any(|writable| writable.starts_with(&path)) {
+            make_read_only(&path).map_err(doing("make a path read-only"))?;
+        }
     }
     Ok(())
 }
@@ -124,5 +129,22 @@ fn put_back(path: &Path, file: &File) -> io::Result<()> {
         MsFlags::MS_BIND | MsFlags::MS_REC,
         None::<&str>,
     )?;
+    Ok(())
+}
+
+fn make_read_only(path: &Path) -> io::Result<()> {
+    let flags = statvfs(path)?.flags();
+    // What the mount already forbids must be forbidden again: inside a user namespace it is locked.
+    let kept = [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+    ];
+    let kept = kept
+        .into_iter()
+        .filter(|(flag, _)| flags.contains(*flag))
+        .map(|(_, flag)| flag);
+    let all = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY | kept.collect::<MsFlags>();
+    mount(None::<&str>, path, None::<&str>, all, None::<&str>)?;
     Ok(())
 }

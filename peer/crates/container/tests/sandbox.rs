@@ -1,0 +1,192 @@
+//! What chaincode cannot do inside the sandbox. Each test says what it skips where the machine allows less.
+
+#[path = "support/setup.rs"]
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use container::{ExitInfo, Level, Limits, SandboxMode, Vm, fake};
+use support::{Setup, eventually, platform, setup};
+
+async fn run(
+    setup: &Setup,
+    script: &str,
+    adjust: impl FnOnce(&mut container::ProcessConfig),
+) -> (Level, ExitInfo) {
+    let vm = setup.vm_with(platform("true", &["sh", "-c", script], |_| {}), adjust);
+    let started = vm.start(&fake::request("mycc:1.0")).await.unwrap();
+    (vm.level(), started.exit.wait().await)
+}
+
+#[tokio::test]
+async fn chaincode_sees_only_its_own_processes_and_has_no_rights() {
+    let setup = setup().await;
+    let script = "echo $$; ls -d /proc/[0-9]* | wc -l; grep -E 'NoNewPrivs|CapEff' /proc/self/status | tr -d '\\n\\t'; echo; id -u";
+    let (level, exit) = run(&setup, script, |_| {}).await;
+    if level < Level::Namespaces {
+        eprintln!("skipped: level {level}");
+        return;
+    }
+    let [pid, processes, rights, user] = exit.last_lines.as_slice() else {
+        panic!("{exit}")
+    };
+    assert_eq!(pid, "2", "the helper is process 1");
+    assert!(processes.trim().parse::<u32>().unwrap() < 8, "{processes}");
+    assert_eq!(rights, "CapEff:0000000000000000NoNewPrivs:1");
+    if level == Level::Full {
+        assert_eq!(user, "65534");
+    }
+}
+
+#[tokio::test]
+async fn chaincode_writes_only_to_its_own_folders() {
+    let setup = setup().await;
+    let outside = setup.shared_file("outside");
+    let script = format!(
+        "try() {{ ( : > $1 ) 2>/dev/null && echo wrote $2; }}; try ./x output; try $HOME/x home; try $TMPDIR/x tmp; \
+         try {} outside; try /usr/x usr; try /etc/x etc; try /x root; echo done",
+        outside.display()
+    );
+    let (level, exit) = run(&setup, &script, |_| {}).await;
+    if level < Level::Full {
+        eprintln!("skipped: level {level}");
+        return;
+    }
+    assert_eq!(exit.last_lines, ["wrote home", "wrote tmp", "done"], "{exit}");
+    assert!(!outside.exists());
+}
+
+#[tokio::test]
+async fn the_peers_files_are_out_of_sight() {
+    let setup = setup().await;
+    let secrets = setup.shared_file("msp");
+    fs::create_dir(&secrets).unwrap();
+    fs::write(secrets.join("key.pem"), "SECRET").unwrap();
+    fs::set_permissions(&secrets, fs::Permissions::from_mode(0o777)).unwrap();
+    let script = format!(
+        "cat {0}/key.pem; ls {0} | wc -l; ls {1}; cat /etc/shadow; exit 0",
+        secrets.display(),
+        setup.root().display()
+    );
+    let hidden = secrets.clone();
+    let (level, exit) = run(&setup, &script, |config| config.hidden = vec![hidden]).await;
+    if level < Level::Namespaces {
+        eprintln!("skipped: level {level}");
+        return;
+    }
+    let text = exit.last_lines.join("\n");
+    assert!(!text.contains("SECRET") && !text.contains("root:"), "{text}");
+    // Of the runtime's folder it sees its own part, not the lock or the caches.
+    assert!(!text.contains("lock") && !text.contains("cache-"), "{text}");
+}
+
+#[tokio::test]
+async fn weaker_levels_still_take_rights_away() {
+    let setup = setup().await;
+    let script = "grep NoNewPrivs /proc/self/status | tr -d '\\t'; ulimit -n; ulimit -c; kill -9 $PPID 2>/dev/null || echo kept";
+    let (_, exit) = run(&setup, script, |config| config.limits.nofile = 77).await;
+    assert_eq!(
+        exit.last_lines.get(..3).unwrap(),
+        ["NoNewPrivs:1", "77", "0"],
+        "{exit}"
+    );
+    let (level, exit) = run(&setup, "ulimit -c; echo $(id -u)", |config| {
+        config.sandbox = SandboxMode::Off
+    })
+    .await;
+    assert_eq!((level, exit.code), (Level::Off, Some(0)));
+}
+
+#[tokio::test]
+async fn memory_and_process_limits_hold() {
+    let setup = setup().await;
+    let limits = Limits {
+        memory_bytes: 64 << 20,
+        pids: 20,
+        nofile: 256,
+    };
+    // `tail` keeps what has no newline in memory.
+    let (level, exit) = run(
+        &setup,
+        "head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null",
+        |config| config.limits = limits,
+    )
+    .await;
+    if level < Level::Full {
+        eprintln!("skipped: level {level}");
+        return;
+    }
+    assert!(exit.out_of_memory, "{exit}");
+    assert!(exit.to_string().contains("out of memory"));
+    let forks = "i=0; while [ $i -lt 40 ]; do sleep 100 & i=$((i+1)); done; echo all";
+    let (_, exit) = run(&setup, forks, |config| config.limits = limits).await;
+    assert!(
+        exit.code != Some(0) && !exit.last_lines.contains(&"all".to_owned()),
+        "{exit}"
+    );
+}
+
+#[tokio::test]
+async fn groups_do_not_pile_up_and_stale_ones_are_removed() {
+    let setup = setup().await;
+    let (level, _) = run(&setup, "true", |_| {}).await;
+    if level < Level::Full {
+        eprintln!("skipped: level {level}");
+        return;
+    }
+    let bases = || support::groups_of(setup.root());
+    assert!(!bases().is_empty());
+    eventually(|| bases().iter().all(|base| support::sub_folders(base).is_empty())).await;
+    // As a crashed peer leaves them.
+    for base in bases() {
+        fs::create_dir(base.join("job-99")).unwrap();
+    }
+    let vm = setup.vm(platform("true", &["true"], |_| {}));
+    assert!(bases().iter().all(|base| support::sub_folders(base).is_empty()));
+    drop(vm);
+}
+
+/// The whole way to a Node chaincode: npm, its cache and its lifecycle scripts run as another user without a home.
+#[tokio::test]
+async fn npm_builds_and_starts_a_package() {
+    let setup = setup().await;
+    if std::process::Command::new("npm")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        eprintln!("skipped: no npm");
+        return;
+    }
+    let plan = "cp -R \"$CHAINCODE_INPUT\"/src/. \"$CHAINCODE_OUTPUT\" && cd \"$CHAINCODE_OUTPUT\" && npm install --omit=dev --no-audit --no-fund";
+    let package = r#"{"name": "cc", "version": "1.0.0", "dependencies": {"dep": "file:./dep"},
+        "scripts": {"start": "node index.js", "postinstall": "node -e \"require('fs').writeFileSync('made', 'by npm')\""}}"#;
+    let index = "const fs = require('fs'), os = require('os'); console.log(require('dep'), fs.readFileSync('made', 'utf8'));
+        console.log(process.argv.slice(2).join(' ')); fs.writeFileSync(os.tmpdir() + '/x', ''); process.exit(4);";
+    let files = [
+        ("package.json", package),
+        ("index.js", index),
+        ("dep/package.json", r#"{"name": "dep", "version": "1.0.0"}"#),
+        ("dep/index.js", "module.exports = 'dep';"),
+    ];
+    let launch = ["npm", "start", "--", "--peer.address", "{peer.address}"];
+    let vm = setup.vm_with(platform(plan, &launch, |_| {}), |config| {
+        config.environment = container::ProcessConfig::new(config.root.clone()).environment;
+    });
+    let mut request = fake::request("mycc:1.0");
+    request.source.code_package = fake::package(&files);
+    let exit = vm
+        .start(&request)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
+        .exit
+        .wait()
+        .await;
+    let text = exit.last_lines.join("\n");
+    assert!(
+        text.contains("dep by npm") && text.contains("--peer.address 127.0.0.1:7052"),
+        "{exit}"
+    );
+    assert_eq!(exit.code, Some(4));
+}
