@@ -18,7 +18,12 @@ pub(crate) fn response_payload(
 ) -> Bytes {
     let action = ChaincodeAction {
         results,
-        events: outcome.event.as_ref().map(Message::encode_to_vec).unwrap_or_default().into(),
+        events: outcome
+            .event
+            .as_ref()
+            .map(Message::encode_to_vec)
+            .unwrap_or_default()
+            .into(),
         response: Some(outcome.response.clone()),
         chaincode_id: Some(ChaincodeId {
             name: proposal.chaincode.clone(),

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use channel::Channels;
 use protos::peer::ProposalResponse;
 use protos::{UnpackError, UnpackedProposal, wire_message};
-use tokio::sync::Semaphore;
-use tracing::{Instrument, Span, field};
+use tracing::Span;
 
 use chaincode::ExecuteOutcome;
 
@@ -21,27 +20,22 @@ pub struct Parts {
     /// The peer's channels, with its own MSP.
     pub channels: Arc<Channels>,
     /// Runs chaincode.
-    pub executor: Arc<dyn Executor>,
+    pub chaincodes: Arc<dyn Executor>,
     /// Edits the input of chaincode.
     pub decorators: Arc<dyn Decorators>,
-    /// Proposals at a time (`peer.limits.concurrency.endorserService`); 0 for any number.
-    pub concurrency_limit: usize,
 }
 
 /// The endorser. Cloning counts references.
 #[derive(Clone)]
 pub struct Endorser {
     parts: Arc<Parts>,
-    running: Option<Arc<Semaphore>>,
 }
 
 impl Endorser {
     /// Puts an endorser together.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let limit = parts.concurrency_limit;
         Self {
-            running: (limit > 0).then(|| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)))),
             parts: Arc::new(parts),
         }
     }
@@ -50,29 +44,17 @@ impl Endorser {
     /// to its end.
     ///
     /// # Errors
-    /// With the text of a gRPC status when the proposal is malformed, not allowed or one too many. Whatever goes
+    /// With the text of a gRPC status when the proposal is malformed, or not allowed. Whatever goes
     /// wrong later is a response with status 500.
     pub async fn process_proposal(
         &self,
         unpacked: Result<UnpackedProposal, UnpackError>,
     ) -> Result<ProposalResponse, RejectedProposal> {
-        let _permit = match &self.running {
-            None => None,
-            Some(running) => Some(running.try_acquire().or_else(|_full| {
-                tracing::warn!(limit = self.parts.concurrency_limit, "too many proposals at a time");
-                Err(RejectedProposal::too_many(self.parts.concurrency_limit))
-            })?),
-        };
         let proposal = unpacked.map_err(|error| {
             tracing::warn!(error = wire_message(&error), "proposal does not unpack");
             RejectedProposal::from(error)
         })?;
-        let span = span(&proposal);
-        self.process(Arc::new(proposal)).instrument(span).await
-    }
-
-    async fn process(&self, proposal: Arc<UnpackedProposal>) -> Result<ProposalResponse, RejectedProposal> {
-        match self.endorse_proposal(proposal).await {
+        match self.endorse_proposal(Arc::new(proposal)).await {
             Ok(response) => Ok(response),
             Err(Stopped::Rejected(error)) => {
                 tracing::warn!(error = wire_message(&error), "proposal rejected");
@@ -87,13 +69,19 @@ impl Endorser {
 
     async fn endorse_proposal(&self, proposal: Arc<UnpackedProposal>) -> Result<ProposalResponse, Stopped> {
         let parts = Arc::clone(&self.parts);
-        let prepared = blocking(move || prepare(&parts.channels, &*parts.executor, proposal)).await?;
+        let prepared = blocking(move || prepare(&parts.channels, &*parts.chaincodes, proposal)).await?;
         let release = Release(Arc::clone(&prepared.params));
-        let simulated = simulate(&*self.parts.executor, &*self.parts.decorators, &prepared).await;
+        let simulated = simulate(&*self.parts.chaincodes, &*self.parts.decorators, &prepared).await;
         let outcome = simulated.map_err(|failure| Stopped::Failed(failure.into()))?;
         drop(release);
         let parts = Arc::clone(&self.parts);
         blocking(move || conclude(&parts, &prepared, outcome).map_err(Stopped::Failed)).await
+    }
+}
+
+impl std::fmt::Debug for Endorser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endorser").finish_non_exhaustive()
     }
 }
 
@@ -145,14 +133,4 @@ async fn blocking<T: Send + 'static>(
             Err(Stopped::Failed(SimulateError::Broken))
         }
     }
-}
-
-fn span(proposal: &UnpackedProposal) -> Span {
-    let tx: String = proposal.tx_id.as_str().chars().take(8).collect();
-    tracing::info_span!(
-        "proposal",
-        channel = %proposal.channel,
-        tx = field::display(tx),
-        chaincode = proposal.chaincode
-    )
 }

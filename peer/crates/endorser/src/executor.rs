@@ -44,12 +44,15 @@ impl Executor for ChaincodeSupport {
     }
 
     fn is_invokable_externally(&self, name: &str) -> bool {
-        self.system_chaincode(name).is_none_or(|chaincode| chaincode.invokable_external())
+        self.system_chaincode(name)
+            .is_none_or(|chaincode| chaincode.invokable_external())
     }
 
     fn definition(&self, params: &TransactionParams, name: &str) -> Result<ChaincodeData, DefinitionError> {
         let definition = ChaincodeSupport::definition(self, params, name)?;
-        self.packages().check(&definition).map_err(DefinitionError::Security)?;
+        self.packages()
+            .check(&definition)
+            .map_err(DefinitionError::Security)?;
         Ok(definition)
     }
 
@@ -71,7 +74,7 @@ pub trait Decorators: Send + Sync {
     /// When a decorator fails, and with it the proposal.
     async fn decorate(
         &self,
-        proposal: &Arc<UnpackedProposal>,
+        proposal: &UnpackedProposal,
         input: ChaincodeInput,
     ) -> Result<ChaincodeInput, Box<dyn Error + Send + Sync>>;
 }

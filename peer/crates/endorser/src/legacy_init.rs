@@ -73,7 +73,10 @@ fn invocation(
         return Err(LegacyInitError::UndefinedType);
     }
     if executor.is_system_chaincode(&id.name) {
-        return Err(LegacyInitError::SystemChaincode { chaincode: id.name, channel: params.channel.to_string() });
+        return Err(LegacyInitError::SystemChaincode {
+            chaincode: id.name,
+            channel: params.channel.to_string(),
+        });
     }
     if !deployment.code_package.is_empty() {
         return Err(LegacyInitError::CodePackage);

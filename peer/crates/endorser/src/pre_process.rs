@@ -80,11 +80,17 @@ pub(crate) fn prepare(
         return define(executor, params(&proposal, None), proposal);
     }
     let Some(channel) = channels.get(&proposal.channel) else {
-        return Err(Stopped::Failed(SimulateError::NoChannel(proposal.channel.to_string())));
+        return Err(Stopped::Failed(SimulateError::NoChannel(
+            proposal.channel.to_string(),
+        )));
     };
     check(executor, &channel, &proposal)?;
     let simulated = !WITHOUT_SIMULATOR.contains(&proposal.chaincode.as_str());
-    define(executor, params(&proposal, simulated.then_some(&*channel)), proposal)
+    define(
+        executor,
+        params(&proposal, simulated.then_some(&*channel)),
+        proposal,
+    )
 }
 
 /// The checks in Fabric 2.5's order.
@@ -148,7 +154,9 @@ fn params(proposal: &Arc<UnpackedProposal>, simulated: Option<&Channel>) -> Tran
         signed_proposal: Some(Arc::clone(proposal)),
         simulator: ledger.map(|ledger| Arc::new(ledger.new_tx_simulator(&proposal.tx_id))),
         // none when the history database is off; chaincode that asks for history is told so
-        history: ledger.and_then(|ledger| ledger.history_query_executor().ok()).map(Arc::new),
+        history: ledger
+            .and_then(|ledger| ledger.history_query_executor().ok())
+            .map(Arc::new),
         invoked_by: None,
     }
 }
@@ -162,14 +170,21 @@ fn define(
     let (version, endorsement_plugin) = if executor.is_system_chaincode(&proposal.chaincode) {
         (SYSTEM_VERSION.to_owned(), ENDORSEMENT_PLUGIN.to_owned())
     } else {
-        let definition = executor.definition(&params, &proposal.chaincode).map_err(|source| {
-            Stopped::Failed(SimulateError::Definition {
-                chaincode: proposal.chaincode.clone(),
-                channel: proposal.channel.to_string(),
-                source,
-            })
-        })?;
+        let definition = executor
+            .definition(&params, &proposal.chaincode)
+            .map_err(|source| {
+                Stopped::Failed(SimulateError::Definition {
+                    chaincode: proposal.chaincode.clone(),
+                    channel: proposal.channel.to_string(),
+                    source,
+                })
+            })?;
         (definition.version, definition.escc)
     };
-    Ok(Prepared { proposal, params: Arc::new(params), version, endorsement_plugin })
+    Ok(Prepared {
+        proposal,
+        params: Arc::new(params),
+        version,
+        endorsement_plugin,
+    })
 }

@@ -22,19 +22,17 @@ pub struct RejectedProposal {
 
 impl From<protos::UnpackError> for RejectedProposal {
     fn from(error: protos::UnpackError) -> Self {
-        Self { text: wire_message(&error) }
+        Self {
+            text: wire_message(&error),
+        }
     }
 }
 
 impl From<PreProcessError> for RejectedProposal {
     fn from(error: PreProcessError) -> Self {
-        Self { text: wire_message(&error) }
-    }
-}
-
-impl RejectedProposal {
-    pub(crate) fn too_many(limit: usize) -> Self {
-        Self { text: format!("too many requests for /protos.Endorser, exceeding concurrency limit ({limit})") }
+        Self {
+            text: wire_message(&error),
+        }
     }
 }
 
@@ -62,7 +60,11 @@ impl Fate {
 
 /// The chaincode's response without endorsement.
 pub(crate) fn unendorsed(response: Response, payload: Bytes) -> ProposalResponse {
-    ProposalResponse { response: Some(response), payload, ..Default::default() }
+    ProposalResponse {
+        response: Some(response),
+        payload,
+        ..Default::default()
+    }
 }
 
 /// The chaincode's response, endorsed.
@@ -78,7 +80,11 @@ pub(crate) fn endorsed(response: Response, payload: Bytes, endorsement: Endorsem
 
 /// Status 500 with the failure's text.
 pub(crate) fn failed(error: &SimulateError) -> ProposalResponse {
-    let response = Response { status: ERROR, message: wire_message(error), payload: Bytes::new() };
+    let response = Response {
+        status: ERROR,
+        message: wire_message(error),
+        payload: Bytes::new(),
+    };
     unendorsed(response, Bytes::new())
 }
 
@@ -109,7 +115,10 @@ mod tests {
     fn a_failure_is_a_response_with_its_text() {
         let reply = failed(&SimulateError::NoChannel("x".into()));
         let response = reply.response.unwrap();
-        assert_eq!((response.status, response.message.as_str()), (500, "channel 'x' not found"));
+        assert_eq!(
+            (response.status, response.message.as_str()),
+            (500, "channel 'x' not found")
+        );
         assert_eq!((reply.version, reply.endorsement), (0, None));
     }
 }

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use chaincode::{DefinitionError, ExecuteError, ExecuteOutcome, Invocation, InvocationKind, TransactionParams};
+use chaincode::{
+    DefinitionError, ExecuteError, ExecuteOutcome, Invocation, InvocationKind, TransactionParams,
+};
 use ledger::SimulationError;
 use msp::SignError;
 use protos::ChaincodeId;
@@ -83,7 +85,11 @@ pub(crate) async fn simulate(
     let input = decorated(decorators, prepared).await?;
     let chaincode = ChaincodeId::new(&prepared.proposal.chaincode, &prepared.version);
     let args = input.args.clone();
-    let invocation = Invocation { chaincode, input, kind: InvocationKind::Transaction };
+    let invocation = Invocation {
+        chaincode,
+        input,
+        kind: InvocationKind::Transaction,
+    };
     let mut outcome = executor.execute(Arc::clone(&prepared.params), invocation).await?;
     if outcome.response.status >= ERROR_THRESHOLD {
         outcome.event = None;
@@ -106,7 +112,10 @@ async fn decorated(
 }
 
 /// The public read-write set, serialized; empty without simulator. Reads the ledger.
-pub(crate) fn results(params: &TransactionParams, chaincode: &str) -> Result<bytes::Bytes, SimulationFailure> {
+pub(crate) fn results(
+    params: &TransactionParams,
+    chaincode: &str,
+) -> Result<bytes::Bytes, SimulationFailure> {
     let Some(simulator) = &params.simulator else {
         return Ok(bytes::Bytes::new());
     };

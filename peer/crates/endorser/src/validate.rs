@@ -49,7 +49,10 @@ pub enum ValidateError {
 }
 
 /// Checks a proposal and returns its creator, whose signature has been verified.
-pub(crate) fn validate(proposal: &UnpackedProposal, msps: &MspManager) -> Result<Arc<Identity>, ValidateError> {
+pub(crate) fn validate(
+    proposal: &UnpackedProposal,
+    msps: &MspManager,
+) -> Result<Arc<Identity>, ValidateError> {
     check_headers(proposal)?;
     check_creator(proposal, msps)
 }
@@ -73,7 +76,10 @@ fn check_headers(proposal: &UnpackedProposal) -> Result<(), ValidateError> {
     }
     let expected = compute_tx_id(&header.nonce, &header.creator);
     if proposal.tx_id != expected {
-        return Err(ValidateError::TxId { got: proposal.tx_id.clone(), expected });
+        return Err(ValidateError::TxId {
+            got: proposal.tx_id.clone(),
+            expected,
+        });
     }
     if proposal.signed.proposal_bytes.is_empty() {
         return Err(ValidateError::NoProposal);
@@ -86,15 +92,25 @@ fn check_headers(proposal: &UnpackedProposal) -> Result<(), ValidateError> {
 
 fn check_creator(proposal: &UnpackedProposal, msps: &MspManager) -> Result<Arc<Identity>, ValidateError> {
     let channel = || proposal.channel.to_string();
-    let creator = msps.deserialize(&proposal.signature_header.creator).map_err(|error| {
-        tracing::warn!(error = wire_message(&error), "access denied: creator is not an identity");
-        ValidateError::UnknownCreator(channel())
-    })?;
+    let creator = msps
+        .deserialize(&proposal.signature_header.creator)
+        .map_err(|error| {
+            tracing::warn!(
+                error = wire_message(&error),
+                "access denied: creator is not an identity"
+            );
+            ValidateError::UnknownCreator(channel())
+        })?;
     let denied = |reason: String| {
         tracing::warn!(error = reason, "access denied");
-        ValidateError::Denied { channel: channel(), msp_id: creator.msp_id().to_string() }
+        ValidateError::Denied {
+            channel: channel(),
+            msp_id: creator.msp_id().to_string(),
+        }
     };
-    creator.validate().map_err(|error| denied(wire_message(&*error)))?;
+    creator
+        .validate()
+        .map_err(|error| denied(wire_message(&*error)))?;
     creator
         .verify(&proposal.signed.proposal_bytes, &proposal.signed.signature)
         .map_err(|error| denied(wire_message(&error)))?;

@@ -1,1 +1,14 @@
-//! System chaincodes: LSCC, CSCC and QSCC.
+//! System chaincodes: LSCC (the 1.x lifecycle), CSCC (channels) and QSCC (ledger queries).
+//!
+//! They take the same messages as user chaincode and run in the peer, without container or stream.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod cscc;
+mod lscc;
+mod qscc;
+
+pub use cscc::Cscc;
+pub use lscc::{Lscc, PackageValidator};
+pub use qscc::Qscc;

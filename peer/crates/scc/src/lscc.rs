@@ -1,0 +1,129 @@
+//! LSCC: installing, deploying, upgrading and listing chaincode (Fabric core/scc/lscc).
+
+mod collections;
+mod deploy;
+mod error;
+mod index_files;
+mod install;
+mod query;
+mod state;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chaincode::{PackageStore, SccOutcome, SystemChaincode, TransactionParams};
+use channel::Channels;
+use protos::peer::ChaincodeInput;
+
+use crate::answer::{Asker, blocking, error, text};
+
+use self::error::LsccError;
+
+/// The namespace and name.
+pub(crate) const LSCC: &str = "lscc";
+
+/// Judges a code package: the language platforms, as LSCC sees them.
+#[async_trait]
+pub trait PackageValidator: Send + Sync {
+    /// Whether the platform of this type (the name of `ChaincodeSpec.Type`) takes the package, an encoded
+    /// `ChaincodeDeploymentSpec`.
+    ///
+    /// # Errors
+    /// Why it does not.
+    async fn validate(
+        &self,
+        chaincode_type: &str,
+        deployment_spec: &Bytes,
+    ) -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
+/// The lifecycle system chaincode.
+pub struct Lscc {
+    core: Arc<Core>,
+    validator: Arc<dyn PackageValidator>,
+}
+
+struct Core {
+    channels: Arc<Channels>,
+    packages: Arc<PackageStore>,
+}
+
+/// One call, ready to be answered where blocking is allowed.
+struct Call {
+    asker: Asker,
+    function: String,
+    args: Vec<Bytes>,
+    params: TransactionParams,
+}
+
+impl Lscc {
+    /// Answers for these channels and installed packages.
+    #[must_use]
+    pub fn new(
+        channels: Arc<Channels>,
+        packages: Arc<PackageStore>,
+        validator: Arc<dyn PackageValidator>,
+    ) -> Self {
+        Self {
+            core: Arc::new(Core { channels, packages }),
+            validator,
+        }
+    }
+}
+
+#[async_trait]
+impl SystemChaincode for Lscc {
+    fn name(&self) -> &'static str {
+        LSCC
+    }
+
+    fn invokable_external(&self) -> bool {
+        true
+    }
+
+    fn invokable_cc2cc(&self) -> bool {
+        true
+    }
+
+    async fn invoke(&self, params: &TransactionParams, input: &ChaincodeInput) -> SccOutcome {
+        let args = input.args.clone();
+        let Some(function) = args.first().map(text) else {
+            return error(LsccError::Arguments(0).to_string());
+        };
+        let Some(asker) = Asker::of(params) else {
+            return error(format!(
+                "Failed retrieving signed proposal on executing {function} with error no signed proposal"
+            ));
+        };
+        let call = Call {
+            asker,
+            function,
+            args,
+            params: params.clone(),
+        };
+        let core = Arc::clone(&self.core);
+        if call.function == "install" {
+            return install::install(core, call, Arc::clone(&self.validator)).await;
+        }
+        blocking(move || core.answer(&call)).await
+    }
+}
+
+impl Core {
+    fn answer(&self, call: &Call) -> SccOutcome {
+        let answered = match call.function.as_str() {
+            "deploy" => self.deploy(call, false),
+            "upgrade" => self.deploy(call, true),
+            "getid" | "ChaincodeExists" => self.chaincode_exists(call),
+            "getdepspec" | "GetDeploymentSpec" => self.deployment_spec(call),
+            "getccdata" | "GetChaincodeData" => self.chaincode_data(call),
+            "getchaincodes" | "GetChaincodes" => self.chaincodes(call),
+            "getinstalledchaincodes" | "GetInstalledChaincodes" => self.installed_chaincodes(call),
+            "GetCollectionsConfig" | "getcollectionsconfig" => self.collections_config(call),
+            other => Err(LsccError::Function(other.to_owned())),
+        };
+        answered.unwrap_or_else(|refused| error(protos::wire_message(&refused)))
+    }
+}
