@@ -250,3 +250,6 @@ impl Request {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests;
