@@ -18,6 +18,9 @@ mod sections;
 mod update;
 mod validate_new;
 
+#[cfg(test)]
+mod tests;
+
 pub use acl::{AclError, DefaultPolicy, check_acl, default_policy};
 pub use bundle::{Bundle, BundleError};
 pub use capabilities::{ApplicationCapabilities, CapabilityError, ChannelCapabilities, OrdererCapabilities};

@@ -138,7 +138,9 @@ impl Certificate {
             ));
         }
         if self.with_signature(&self.signature) != self.der {
-            return Err(CertificateError::Malformed("not in distinguished encoding".into()));
+            return Err(CertificateError::Malformed(
+                "not in distinguished encoding".into(),
+            ));
         }
         Ok(())
     }
@@ -244,7 +246,9 @@ impl Certificate {
     /// The outer signature algorithm: all that stands between the signed part and the signature's BIT STRING.
     fn algorithm(&self) -> &[u8] {
         let after_tbs = self.der.get(self.tbs.end..).unwrap_or_default();
-        let length = after_tbs.len().saturating_sub(bit_string_length(self.signature.len()));
+        let length = after_tbs
+            .len()
+            .saturating_sub(bit_string_length(self.signature.len()));
         after_tbs.get(..length).unwrap_or_default()
     }
 

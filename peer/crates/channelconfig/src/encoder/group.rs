@@ -6,7 +6,7 @@ use prost::Message;
 use protos::common::implicit_meta_policy::Rule;
 use protos::common::policy::PolicyType;
 use protos::common::{
-    BlockDataHashingStructure, Capabilities, Capability, ConfigGroup, ConfigPolicy, ConfigValue, Consortium,
+    BlockDataHashingStructure, Capability, ConfigGroup, ConfigPolicy, ConfigValue, Consortium,
     HashingAlgorithm, ImplicitMetaPolicy, OrdererAddresses, Policy,
 };
 use protos::orderer::{BatchSize, BatchTimeout, ChannelRestrictions, ConsensusType};
@@ -265,10 +265,34 @@ fn add_capabilities(group: &mut ConfigGroup, names: &[String]) {
     if names.is_empty() {
         return;
     }
-    let capabilities = Capabilities {
-        capabilities: names.iter().map(|name| (name.clone(), Capability {})).collect(),
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let entries = sorted.into_iter().map(|name| CapabilityEntry {
+        name,
+        capability: Some(Capability {}),
+    });
+    let capabilities = ExplicitCapabilities {
+        entries: entries.collect(),
     };
     add_value(group, keys::CAPABILITIES, &capabilities);
+}
+
+/// `common.Capabilities` as Go encodes it: each entry with its empty value, which prost leaves out of maps. The
+/// bytes matter because updates compare them.
+#[derive(Clone, PartialEq, Message)]
+struct ExplicitCapabilities {
+    #[prost(message, repeated, tag = "1")]
+    entries: Vec<CapabilityEntry>,
+}
+
+/// An entry of the map.
+#[derive(Clone, PartialEq, Message)]
+struct CapabilityEntry {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    capability: Option<Capability>,
 }
 
 fn add_value(group: &mut ConfigGroup, key: &str, value: &impl Message) {

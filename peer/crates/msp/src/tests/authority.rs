@@ -6,9 +6,9 @@ use bytes::Bytes;
 use prost::Message;
 use protos::msp::{FabricMspConfig, FabricNodeOUs, FabricOuIdentifier, SerializedIdentity};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, RevokedCertParams, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, RevokedCertParams,
+    SerialNumber, date_time_ymd,
 };
 
 use crate::{Admins, Certificate, LocalSigner, Msp};
@@ -76,7 +76,12 @@ impl Authority {
         self.member_with_key(key, &[], |_| {})
     }
 
-    fn member_with_key(&self, key: KeyPair, units: &[&str], adapt: impl FnOnce(&mut CertificateParams)) -> Member {
+    fn member_with_key(
+        &self,
+        key: KeyPair,
+        units: &[&str],
+        adapt: impl FnOnce(&mut CertificateParams),
+    ) -> Member {
         let mut params = params("member");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // rcgen keeps one value per kind of attribute; the same attribute under two kinds makes two units

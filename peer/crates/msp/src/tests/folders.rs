@@ -28,7 +28,11 @@ fn folder(root: &Authority, signer: &Member, key_name: &str) -> tempfile::TempDi
     write(folder.path(), "cacerts/ca.pem", &root.pem());
     write(folder.path(), "cacerts/README", b"not a certificate");
     write(folder.path(), "signcerts/cert.pem", signer.pem.as_bytes());
-    write(folder.path(), &format!("keystore/{key_name}"), signer.key_pem.as_bytes());
+    write(
+        folder.path(),
+        &format!("keystore/{key_name}"),
+        signer.key_pem.as_bytes(),
+    );
     write(folder.path(), "config.yaml", NODE_OUS.as_bytes());
     folder
 }
@@ -59,7 +63,10 @@ fn a_folder_becomes_a_configuration() {
 
     fs::remove_dir_all(folder.path().join("cacerts")).unwrap();
     let text = wire_message(&folder_config(folder.path(), "A").unwrap_err());
-    assert!(text.starts_with("could not load a valid ca certificate from directory "), "{text}");
+    assert!(
+        text.starts_with("could not load a valid ca certificate from directory "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -70,17 +77,27 @@ fn the_key_is_found_by_its_id_or_by_looking() {
     let by_id = format!("{}_sk", hex::encode(certificate.key_id()));
     for name in ["priv_sk", "key.pem", by_id.as_str()] {
         let folder = folder(&root, &member, name);
-        write(folder.path(), "keystore/a_other", root.member(&[]).key_pem.as_bytes());
+        write(
+            folder.path(),
+            "keystore/a_other",
+            root.member(&[]).key_pem.as_bytes(),
+        );
         write(folder.path(), "keystore/b_garbage", b"garbage");
         let local = LocalMsp::load_folder(folder.path(), "A").unwrap();
         let signature = local.signer().sign(&[b"message"]).unwrap();
-        let identity = local.identities().deserialize(&local.serialized_identity()).unwrap();
+        let identity = local
+            .identities()
+            .deserialize(&local.serialized_identity())
+            .unwrap();
         identity.verify(b"message", &signature).unwrap();
     }
     let folder = folder(&root, &root.member(&["peer"]), "other");
     write(folder.path(), "signcerts/cert.pem", member.pem.as_bytes());
     let text = wire_message(&LocalMsp::load_folder(folder.path(), "A").unwrap_err());
-    assert!(text.starts_with("no private key for the signing certificate"), "{text}");
+    assert!(
+        text.starts_with("no private key for the signing certificate"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -98,8 +115,12 @@ fn local_policies_know_members_and_admins() {
     let folder = folder(&root, &root.member(&["peer"]), "key");
     let local = LocalMsp::load_folder(folder.path(), "A").unwrap();
     let (admin, client) = (root.member(&["admin"]), root.member(&["client"]));
-    local.check_policy(LocalPolicy::Admins, &signed(&admin, "A")).unwrap();
-    local.check_policy(LocalPolicy::Members, &signed(&client, "A")).unwrap();
+    local
+        .check_policy(LocalPolicy::Admins, &signed(&admin, "A"))
+        .unwrap();
+    local
+        .check_policy(LocalPolicy::Members, &signed(&client, "A"))
+        .unwrap();
     let refusal = |policy, data: &SignedData| wire_message(&local.check_policy(policy, data).unwrap_err());
     assert_eq!(
         refusal(LocalPolicy::Admins, &signed(&client, "A")),

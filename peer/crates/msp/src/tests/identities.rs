@@ -18,19 +18,31 @@ fn a_member_verifies_what_its_key_signed() {
             Curve::P384 => root.member_p384(),
         };
         let signer = member.signer("A");
-        let identity = msp(&config("A", &[&root])).deserialize(&signer.serialized_identity()).unwrap();
+        let identity = msp(&config("A", &[&root]))
+            .deserialize(&signer.serialized_identity())
+            .unwrap();
         identity.validate().unwrap();
         for round in 0..16_u8 {
             let signature = signer.sign(&[b"mes", b"sage", &[round]]).unwrap();
-            assert!(to_low_s(curve, &signature).unwrap().is_none(), "the signature's S is high");
+            assert!(
+                to_low_s(curve, &signature).unwrap().is_none(),
+                "the signature's S is high"
+            );
             let message = [b"message".as_slice(), &[round]].concat();
             identity.verify(&message, &signature).unwrap();
-            identity.verify_parts(&[b"message", &[round]], &signature).unwrap();
+            identity
+                .verify_parts(&[b"message", &[round]], &signature)
+                .unwrap();
             let wrong = identity.verify(b"other", &signature).unwrap_err();
             assert_eq!(wire_message(&wrong), "The signature is invalid");
-            let high = identity.verify(&message, &flipped(curve, &signature)).unwrap_err();
+            let high = identity
+                .verify(&message, &flipped(curve, &signature))
+                .unwrap_err();
             let text = wire_message(&high);
-            assert!(text.contains("Invalid S. Must be smaller than half the order ["), "{text}");
+            assert!(
+                text.contains("Invalid S. Must be smaller than half the order ["),
+                "{text}"
+            );
         }
     }
 }
@@ -54,7 +66,10 @@ fn a_certificate_with_high_s_becomes_the_one_with_low_s() {
         assert_eq!(canonical.sanitized(&parent).unwrap().der(), used.der());
         assert_eq!(identity.id(), hex::encode(protos::sha256(&[used.der()])));
     }
-    assert!((1..24).contains(&rewritten), "{rewritten} of 24 certificates were rewritten");
+    assert!(
+        (1..24).contains(&rewritten),
+        "{rewritten} of 24 certificates were rewritten"
+    );
 }
 
 #[test]
@@ -64,7 +79,9 @@ fn an_expired_certificate_is_valid_here() {
         params.not_before = date_time_ymd(2020, 2, 1);
         params.not_after = date_time_ymd(2020, 2, 2);
     });
-    let identity = msp(&config("A", &[&root])).deserialize(&expired.serialized("A")).unwrap();
+    let identity = msp(&config("A", &[&root]))
+        .deserialize(&expired.serialized("A"))
+        .unwrap();
     identity.validate().unwrap();
     assert!(identity.certificate().not_after() < 1_600_000_000);
 }
@@ -72,8 +89,12 @@ fn an_expired_certificate_is_valid_here() {
 #[test]
 fn a_ca_certificate_cannot_act() {
     let root = Authority::root("ca");
-    let ca = root.member_with(&[], |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
-    let identity = msp(&config("A", &[&root])).deserialize(&ca.serialized("A")).unwrap();
+    let ca = root.member_with(&[], |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)
+    });
+    let identity = msp(&config("A", &[&root]))
+        .deserialize(&ca.serialized("A"))
+        .unwrap();
     let text = wire_message(&identity.validate().unwrap_err());
     assert_eq!(
         text,
@@ -94,7 +115,10 @@ fn only_leaf_cas_issue_identities() {
     for inner in [&root, &intermediate] {
         let identity = msp.deserialize(&inner.member(&[]).serialized("A")).unwrap();
         let text = wire_message(&identity.validate().unwrap_err());
-        assert!(text.contains("Parent certificate should be a leaf of the certification tree"), "{text}");
+        assert!(
+            text.contains("Parent certificate should be a leaf of the certification tree"),
+            "{text}"
+        );
     }
 }
 
@@ -116,7 +140,9 @@ fn an_identity_for_another_purpose_is_refused() {
     let for_code = root.member_with(&[], |params| {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
     });
-    let error = msp(&config("A", &[&root])).deserialize(&for_code.serialized("A")).unwrap_err();
+    let error = msp(&config("A", &[&root]))
+        .deserialize(&for_code.serialized("A"))
+        .unwrap_err();
     assert!(wire_message(&error).contains("incompatible key usage"));
 }
 
@@ -127,7 +153,11 @@ fn an_intermediate_that_allows_no_further_cas_has_none() {
     let mut config = config("A", &[&root]);
     config.intermediate_certs = vec![intermediate.pem()];
     let member = intermediate.member(&[]);
-    msp(&config).deserialize(&member.serialized("A")).unwrap().validate().unwrap();
+    msp(&config)
+        .deserialize(&member.serialized("A"))
+        .unwrap()
+        .validate()
+        .unwrap();
     config.intermediate_certs.clear();
     let error = msp(&config).deserialize(&member.serialized("A")).unwrap_err();
     assert!(wire_message(&error).contains("unknown authority"));
@@ -144,9 +174,15 @@ fn text_after_the_certificate_is_ignored_and_other_pem_refused() {
     assert_eq!(identity.id(), plain.id());
     assert_ne!(identity.serialized(), plain.serialized());
     for (pem, expected) in [
-        (member.key_pem.as_str(), "pem type is PRIVATE KEY, should be 'CERTIFICATE' or missing"),
+        (
+            member.key_pem.as_str(),
+            "pem type is PRIVATE KEY, should be 'CERTIFICATE' or missing",
+        ),
         ("no pem", "could not decode the PEM structure"),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "parseCertificate failed"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "parseCertificate failed",
+        ),
     ] {
         let text = wire_message(&msp.deserialize(&serialized("A", pem)).unwrap_err());
         assert!(text.starts_with(expected), "{text}");
@@ -157,20 +193,32 @@ fn text_after_the_certificate_is_ignored_and_other_pem_refused() {
 fn the_manager_names_what_it_does_not_know_and_remembers_only_valid_identities() {
     let root = Authority::root("ca");
     let member = root.member(&[]);
-    let ca = root.member_with(&[], |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
+    let ca = root.member_with(&[], |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)
+    });
     let msps = MspManager::new([msp(&config("A", &[&root]))]);
     let unknown = msps.deserialize(&member.serialized("B")).unwrap_err();
     assert_eq!(wire_message(&unknown), "MSP B is unknown");
-    let none = MspManager::new([]).deserialize(&member.serialized("A")).unwrap_err();
+    let none = MspManager::new([])
+        .deserialize(&member.serialized("A"))
+        .unwrap_err();
     assert_eq!(wire_message(&none), "channel doesn't exist");
     assert!(msps.deserialize(b"\xff").is_err());
-    let other_msp = msp(&config("B", &[&root])).deserialize(&member.serialized("A")).unwrap_err();
+    let other_msp = msp(&config("B", &[&root]))
+        .deserialize(&member.serialized("A"))
+        .unwrap_err();
     assert_eq!(wire_message(&other_msp), "expected MSP ID B, received A");
 
-    msps.deserialize(&ca.serialized("A")).unwrap().validate().unwrap_err();
+    msps.deserialize(&ca.serialized("A"))
+        .unwrap()
+        .validate()
+        .unwrap_err();
     assert_eq!(msps.cached(), 0);
     let padded = format!("{}{}", member.pem, "x".repeat(64 * 1024));
-    msps.deserialize(&serialized("A", &padded)).unwrap().validate().unwrap();
+    msps.deserialize(&serialized("A", &padded))
+        .unwrap()
+        .validate()
+        .unwrap();
     assert_eq!(msps.cached(), 0, "an identity with a long tail was remembered");
     let first = msps.deserialize(&member.serialized("A")).unwrap();
     let second = msps.deserialize(&member.serialized("A")).unwrap();
@@ -183,7 +231,10 @@ fn every_shortened_or_changed_identity_is_refused_without_a_panic() {
     let root = Authority::root("ca");
     let member = root.member(&["client"]);
     let msps = MspManager::new([msp(&config("A", &[&root]))]);
-    let der = Certificate::from_pem(member.pem.as_bytes()).unwrap().der().clone();
+    let der = Certificate::from_pem(member.pem.as_bytes())
+        .unwrap()
+        .der()
+        .clone();
     for cut in 0..der.len() {
         assert!(Certificate::from_der(der.slice(..cut)).is_err());
     }
@@ -204,5 +255,8 @@ fn a_signer_needs_the_key_of_its_certificate() {
     let (member, other) = (root.member(&[]), root.member(&[]));
     let certificate = Certificate::from_pem(member.pem.as_bytes()).unwrap();
     let error = LocalSigner::new("A", &certificate, other.key_pem.as_bytes()).unwrap_err();
-    assert_eq!(error.to_string(), "the private key does not belong to the signing certificate");
+    assert_eq!(
+        error.to_string(),
+        "the private key does not belong to the signing certificate"
+    );
 }

@@ -22,7 +22,11 @@ fn identity(msp: &Arc<Msp>, member: &Member) -> Identity {
 }
 
 fn refusal(identity: &Identity, role: MspRoleType) -> String {
-    wire_message(&*identity.satisfies_principal(&role_principal("A", role)).unwrap_err())
+    wire_message(
+        &*identity
+            .satisfies_principal(&role_principal("A", role))
+            .unwrap_err(),
+    )
 }
 
 #[test]
@@ -54,7 +58,10 @@ fn the_admin_unit_makes_an_admin_and_exactly_one_unit_a_member() {
         none.contains("the identity does not have an OU that resolves to client, peer, orderer, or admin role. OUs: [other("),
         "{none}"
     );
-    let two = refusal(&identity(&msp, &root.member(&["client", "peer"])), MspRoleType::Member);
+    let two = refusal(
+        &identity(&msp, &root.member(&["client", "peer"])),
+        MspRoleType::Member,
+    );
     assert!(two.contains("not a combination of them"), "{two}");
 }
 
@@ -88,11 +95,19 @@ fn somebody_must_be_admin_where_the_rules_ask_for_it() {
     config.admins = vec![admin.pem.clone().into()];
     let msp = Arc::new(Msp::from_config(&config, Admins::Required).unwrap());
     let listed = identity(&msp, &admin);
-    listed.satisfies_principal(&role_principal("A", MspRoleType::Admin)).unwrap();
+    listed
+        .satisfies_principal(&role_principal("A", MspRoleType::Admin))
+        .unwrap();
     let other = identity(&msp, &root.member(&[]));
-    assert_eq!(refusal(&other, MspRoleType::Admin), "This identity is not an admin");
+    assert_eq!(
+        refusal(&other, MspRoleType::Admin),
+        "This identity is not an admin"
+    );
     let peer = refusal(&other, MspRoleType::Peer);
-    assert!(peer.ends_with("NodeOUs not activated. Cannot tell apart identities."), "{peer}");
+    assert!(
+        peer.ends_with("NodeOUs not activated. Cannot tell apart identities."),
+        "{peer}"
+    );
 
     let stranger = Authority::root("stranger").member(&[]);
     config.admins = vec![stranger.pem.into()];
@@ -107,7 +122,11 @@ fn a_listed_admin_is_client_or_admin_by_its_unit() {
     config.fabric_node_ous = Some(node_ous(None));
     for (unit, fits) in [("client", true), ("admin", true), ("peer", false)] {
         config.admins = vec![root.member(&[unit]).pem.into()];
-        assert_eq!(Msp::from_config(&config, Admins::Required).is_ok(), fits, "{unit}");
+        assert_eq!(
+            Msp::from_config(&config, Admins::Required).is_ok(),
+            fits,
+            "{unit}"
+        );
     }
 }
 
@@ -123,7 +142,10 @@ fn recognised_units_limit_who_is_a_member() {
     identity(&msp, &root.member(&["sales"])).validate().unwrap();
     let error = identity(&msp, &root.member(&["support"])).validate().unwrap_err();
     let text = wire_message(&*error);
-    assert!(text.contains("none of the identity's organizational units [support("), "{text}");
+    assert!(
+        text.contains("none of the identity's organizational units [support("),
+        "{text}"
+    );
     let error = identity(&msp, &root.member(&[])).validate().unwrap_err();
     assert!(wire_message(&*error).ends_with("does not contain an Organizational Unit (OU)"));
 }
@@ -140,7 +162,10 @@ fn principals_of_every_kind_are_evaluated() {
     };
     let same = principal(Classification::Identity, member.serialized("A").to_vec());
     client.satisfies_principal(&same).unwrap();
-    let other = principal(Classification::Identity, root.member(&["client"]).serialized("A").to_vec());
+    let other = principal(
+        Classification::Identity,
+        root.member(&["client"]).serialized("A").to_vec(),
+    );
     assert_eq!(
         wire_message(&*client.satisfies_principal(&other).unwrap_err()),
         "The identities do not match"
@@ -160,14 +185,20 @@ fn principals_of_every_kind_are_evaluated() {
         "the identity is a member of a different MSP (expected B, got A)"
     );
     let combined = |principals: Vec<MspPrincipal>| {
-        principal(Classification::Combined, CombinedPrincipal { principals }.encode_to_vec())
+        principal(
+            Classification::Combined,
+            CombinedPrincipal { principals }.encode_to_vec(),
+        )
     };
     let role = |role| role_principal("A", role);
     client
         .satisfies_principal(&combined(vec![role(MspRoleType::Member), ou("client", "A")]))
         .unwrap();
     client
-        .satisfies_principal(&combined(vec![role(MspRoleType::Member), role(MspRoleType::Admin)]))
+        .satisfies_principal(&combined(vec![
+            role(MspRoleType::Member),
+            role(MspRoleType::Admin),
+        ]))
         .unwrap_err();
     client.satisfies_principal(&combined(Vec::new())).unwrap_err();
     let mut nested = role(MspRoleType::Member);
@@ -175,7 +206,9 @@ fn principals_of_every_kind_are_evaluated() {
         nested = combined(vec![nested]);
     }
     client.satisfies_principal(&nested).unwrap_err();
-    client.satisfies_principal(&principal(Classification::Role, vec![0xff])).unwrap_err();
+    client
+        .satisfies_principal(&principal(Classification::Role, vec![0xff]))
+        .unwrap_err();
     let unknown = MspPrincipal {
         principal_classification: 77,
         principal: bytes::Bytes::new(),

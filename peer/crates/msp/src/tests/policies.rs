@@ -19,7 +19,10 @@ struct Network {
 impl Network {
     fn new(names: &[&str]) -> Self {
         let authorities: Vec<Authority> = names.iter().map(|name| Authority::root(name)).collect();
-        let msps = names.iter().zip(&authorities).map(|(name, root)| msp(&config(name, &[root])));
+        let msps = names
+            .iter()
+            .zip(&authorities)
+            .map(|(name, root)| msp(&config(name, &[root])));
         Self {
             msps: MspManager::new(msps),
             authorities,
@@ -52,7 +55,10 @@ fn one_identity_counts_once() {
     let twice = [signed(&member, "A"), signed(&member, "A")];
     network.evaluate("OR('A.member','B.member')", &twice).unwrap();
     assert_eq!(
-        network.evaluate("AND('A.member','A.member')", &twice).unwrap_err().to_string(),
+        network
+            .evaluate("AND('A.member','A.member')", &twice)
+            .unwrap_err()
+            .to_string(),
         "signature set did not satisfy policy"
     );
     let two = [signed(&member, "A"), signed(&network.member(0), "A")];
@@ -64,14 +70,19 @@ fn any_two_of_three_suffice_and_one_does_not() {
     let network = Network::new(&["A", "B", "C"]);
     let policy = "OutOf(2,'A.member','B.member','C.member')";
     let names = ["A", "B", "C"];
-    let signatures: Vec<SignedData> =
-        names.iter().enumerate().map(|(index, name)| signed(&network.member(index), name)).collect();
+    let signatures: Vec<SignedData> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| signed(&network.member(index), name))
+        .collect();
     for (first, second) in [(0, 1), (0, 2), (1, 2), (2, 0)] {
         let pair = [signatures[first].clone(), signatures[second].clone()];
         network.evaluate(policy, &pair).unwrap();
     }
     for single in &signatures {
-        network.evaluate(policy, std::slice::from_ref(single)).unwrap_err();
+        network
+            .evaluate(policy, std::slice::from_ref(single))
+            .unwrap_err();
     }
 }
 
@@ -88,8 +99,12 @@ fn a_wrong_signature_does_not_count_and_does_not_hide_a_right_one() {
         identity: Bytes::from_static(b"\xff\xff"),
         ..good.clone()
     };
-    network.evaluate("OR('A.member')", &[wrong.clone(), garbage.clone()]).unwrap_err();
-    network.evaluate("OR('A.member')", &[wrong, garbage, good]).unwrap();
+    network
+        .evaluate("OR('A.member')", &[wrong.clone(), garbage.clone()])
+        .unwrap_err();
+    network
+        .evaluate("OR('A.member')", &[wrong, garbage, good])
+        .unwrap();
     network.evaluate("OR('A.member')", &[]).unwrap_err();
 }
 
@@ -97,16 +112,24 @@ fn a_wrong_signature_does_not_count_and_does_not_hide_a_right_one() {
 fn a_failed_branch_gives_its_signatures_back() {
     let network = Network::new(&["A", "B"]);
     let only_a = [signed(&network.member(0), "A")];
-    network.evaluate("OR(AND('A.member','B.member'),'A.member')", &only_a).unwrap();
+    network
+        .evaluate("OR(AND('A.member','B.member'),'A.member')", &only_a)
+        .unwrap();
     // both branches of an AND want the same signature
-    network.evaluate("AND(OR('A.member'),OR('A.member'))", &only_a).unwrap_err();
+    network
+        .evaluate("AND(OR('A.member'),OR('A.member'))", &only_a)
+        .unwrap_err();
 }
 
 #[test]
 fn made_policies_hold_for_whom_they_say() {
     let network = Network::new(&["A", "B"]);
     let a = [signed(&network.member(0), "A")];
-    let evaluate = |envelope| SignaturePolicy::compile(envelope).unwrap().evaluate(&a, &network.msps);
+    let evaluate = |envelope| {
+        SignaturePolicy::compile(envelope)
+            .unwrap()
+            .evaluate(&a, &network.msps)
+    };
     evaluate(accept_all()).unwrap();
     evaluate(reject_all()).unwrap_err();
     evaluate(signed_by_any_member(&["B", "A"])).unwrap();

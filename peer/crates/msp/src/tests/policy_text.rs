@@ -14,7 +14,9 @@ fn parsed(text: &str) -> (SignaturePolicy, Vec<MspPrincipal>) {
 }
 
 fn members(ids: &[&str]) -> Vec<MspPrincipal> {
-    ids.iter().map(|id| role_principal(id, MspRoleType::Member)).collect()
+    ids.iter()
+        .map(|id| role_principal(id, MspRoleType::Member))
+        .collect()
 }
 
 #[test]
@@ -30,7 +32,11 @@ fn gates_become_counts() {
         ("outof(0, 'A.member', 'B.member')", 0),
         ("OutOf(3, 'A.member', 'B.member')", 3),
     ] {
-        assert_eq!(parsed(text), (n_out_of(n, pair()), members(&["A", "B"])), "{text}");
+        assert_eq!(
+            parsed(text),
+            (n_out_of(n, pair()), members(&["A", "B"])),
+            "{text}"
+        );
     }
 }
 
@@ -64,17 +70,29 @@ fn roles_and_ids_with_dots() {
 #[test]
 fn what_is_no_policy_is_refused() {
     for (text, expected) in [
-        ("OR('A.member', Bmember)", "unrecognized token 'Bmember' in policy string"),
-        ("OR('A.member', 'Bmember')", "unrecognized token 'Bmember' in policy string"),
+        (
+            "OR('A.member', Bmember)",
+            "unrecognized token 'Bmember' in policy string",
+        ),
+        (
+            "OR('A.member', 'Bmember')",
+            "unrecognized token 'Bmember' in policy string",
+        ),
         ("XOR('A.member')", "unrecognized token 'XOR' in policy string"),
-        ("OutOf(4, 'A.member', 'B.member')", "invalid t-out-of-n predicate, t 4, n 2"),
+        (
+            "OutOf(4, 'A.member', 'B.member')",
+            "invalid t-out-of-n predicate, t 4, n 2",
+        ),
         ("OutOf(-1, 'A.member')", "invalid t-out-of-n predicate, t -1, n 1"),
         ("AND()", "expected at least two arguments to NOutOf. Given 1"),
         ("OutOf(1)", "expected at least two arguments to NOutOf. Given 1"),
         ("'A.member'", "invalid policy string ''A.member''"),
         ("", "invalid policy string ''"),
         ("OR('A.member'", "invalid policy string 'OR('A.member''"),
-        ("OR('A.member') OR('A.member')", "invalid policy string 'OR('A.member') OR('A.member')'"),
+        (
+            "OR('A.member') OR('A.member')",
+            "invalid policy string 'OR('A.member') OR('A.member')'",
+        ),
         ("OR('A.member", "invalid policy string 'OR('A.member'"),
     ] {
         assert_eq!(from_string(text).unwrap_err().to_string(), expected, "{text}");

@@ -35,7 +35,11 @@ fn a_list_of_another_ca_revokes_nothing() {
     let member = root.member_with(&[], |params| {
         params.serial_number = Some(SerialNumber::from_slice(&[5]));
     });
-    msp(&config).deserialize(&member.serialized("A")).unwrap().validate().unwrap();
+    msp(&config)
+        .deserialize(&member.serialized("A"))
+        .unwrap()
+        .validate()
+        .unwrap();
 }
 
 #[test]
