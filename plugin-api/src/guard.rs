@@ -153,7 +153,7 @@ mod tests {
         let held = PanicsOnDrop;
         drop(Guarded::new(async move {
             let _held = held;
-            Ok(())
+            Ok::<(), PluginError>(())
         }));
         drop(Instance::new(PanicsOnDrop));
     }

@@ -159,14 +159,18 @@ mod tests {
 
     #[test]
     fn the_owner_is_dropped_with_the_last_clone() {
-        struct Owner(Arc<()>);
+        struct Owner {
+            _alive: Arc<()>,
+        }
         impl AsRef<[u8]> for Owner {
             fn as_ref(&self) -> &[u8] {
                 b"abc"
             }
         }
         let alive = Arc::new(());
-        let bytes = SharedBytes::from_owner(Owner(Arc::clone(&alive)));
+        let bytes = SharedBytes::from_owner(Owner {
+            _alive: Arc::clone(&alive),
+        });
         let second = bytes.clone();
         drop(bytes);
         assert_eq!(second.as_slice(), b"abc");

@@ -89,12 +89,16 @@ impl Plugin {
     /// Loads one instance of one kind.
     fn load(&self, kind: Kind, executor: Executor, config: &Value) -> Result<Registry, LoadErrors> {
         let folder = self.library.parent().unwrap_or(Path::new("/"));
-        let mut entry = json!({ "name": "conformance", "library": self.library, "config": config });
-        if executor == Executor::Inline {
-            entry["executor"] = json!("inline");
-        }
+        let entry = json!({
+            "name": "conformance",
+            "library": self.library,
+            "executor": executor,
+            "config": config,
+        });
         let mut section = json!({ "pluginDirs": [folder], "maxReloads": 1000 });
-        section[kind.key()] = json!([entry]);
+        if let Some(section) = section.as_object_mut() {
+            section.insert(kind.key().to_owned(), json!([entry]));
+        }
         match serde_json::from_value::<Config>(section) {
             Ok(config) => Registry::load(&config, &[]),
             // the section is made right here
