@@ -89,6 +89,17 @@ pub enum Executor {
     Isolated,
 }
 
+impl Executor {
+    /// As in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Isolated => "isolated",
+        }
+    }
+}
+
 /// What a failed call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -97,7 +97,8 @@ impl Host for PluginHost {
 
     fn counter_add(&self, name: RStr<'_>, value: u64, labels: Pairs<'_>) {
         // exact up to 2^53, as in every Prometheus counter
-        let value = u32::try_from(value).map_or(f64::from(u32::MAX), f64::from);
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map_or(0.0, f64::from);
+        let value = half(value >> 32) * 4_294_967_296.0 + half(value);
         self.record(name.as_str(), value, labels);
     }
 
@@ -133,8 +134,11 @@ mod tests {
         let host = host("one", Arc::clone(&metrics));
         let labels = [Tuple2(RStr::from("msp"), RStr::from("Org1"))];
         host.counter_add("denied".into(), 2, RSlice::from_slice(&labels));
-        host.counter_add("denied".into(), 3, RSlice::from_slice(&labels));
+        host.counter_add("denied".into(), 1 << 40, RSlice::from_slice(&labels));
         let seen = metrics.snapshot();
-        assert_eq!((seen[0].name.as_str(), seen[0].sum), ("plugin_one_denied", 5.0));
+        assert_eq!(
+            (seen[0].name.as_str(), seen[0].sum),
+            ("plugin_one_denied", 1_099_511_627_778.0)
+        );
     }
 }

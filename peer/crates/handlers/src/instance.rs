@@ -190,7 +190,8 @@ impl<T: Send + 'static> Instance<T> {
             ?outcome,
             "plugin call failed"
         );
-        if self.breaker.failed() {
+        // nobody asks a platform's breaker: its calls are rare, and each has its own sources
+        if self.info.kind != Kind::Platform && self.breaker.failed() {
             error!(
                 plugin = self.name,
                 "plugin switched off for a while after repeated failures"

@@ -33,6 +33,6 @@ pub use load_error::{LoadError, LoadErrors, Refusal};
 pub use manifest::{Manifest, inspect};
 pub use metrics::{Metric, PluginStats};
 pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
-pub use registry::Registry;
+pub use registry::{Registry, api_version};
 pub use rejection::Rejection;
 pub use request::ParsedRequest;

@@ -22,6 +22,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::info;
 
+/// Version of the plugin contract that this peer supports: `major.minor`.
+#[must_use]
+pub fn api_version() -> String {
+    format!(
+        "{}.{}",
+        plugin_api::manifest::API_MAJOR,
+        plugin_api::manifest::API_MINOR
+    )
+}
+
 /// The loaded plugins.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
@@ -133,7 +143,6 @@ struct Candidate<'a> {
     kind: Kind,
     config_path: String,
     file: Option<PathBuf>,
-    library: Option<Arc<Library>>,
 }
 
 impl<'a> Loader<'a> {
@@ -151,7 +160,6 @@ impl<'a> Loader<'a> {
                 kind,
                 config_path,
                 file: None,
-                library: None,
             };
             match self
                 .claim_name(&candidate)
@@ -302,9 +310,7 @@ impl<'a> Loader<'a> {
             deny_toolchains: &self.config.deny_toolchains,
             max_libraries: self.config.max_reloads,
         };
-        let library = Library::load(&file, candidate.kind, &policy)?;
-        candidate.library = Some(Arc::clone(&library));
-        Ok(library)
+        Library::load(&file, candidate.kind, &policy)
     }
 
     fn check_pin(&self, entry: &Entry, file: &PluginFile) -> Result<(), LoadError> {
