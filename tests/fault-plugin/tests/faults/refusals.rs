@@ -127,6 +127,15 @@ fn refuses_incompatible_types() {
 }
 
 #[test]
+fn refuses_what_the_linker_refuses_and_missing_symbols() {
+    let (error, text) = replaced("pthread_key_create", "pthread_key_missin").refusal(|_| {});
+    assert!(matches!(error, LoadError::Dlopen { .. }), "{text}");
+    assert!(text.contains("undefined symbol: pthread_key_missin"), "{text}");
+    let (error, text) = replaced("FABRIC_PEER_PLUGIN_MODULE", "FABRIC_PEER_PLUGIN_MADULE").refusal(|_| {});
+    assert!(matches!(error, LoadError::NoSymbol { .. }), "{text}");
+}
+
+#[test]
 fn refuses_the_wrong_kind_and_denied_compilers() {
     let folder = Folder::with(&library());
     let (error, text) = folder.refusal(|handlers| {

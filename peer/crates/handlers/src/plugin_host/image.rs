@@ -32,7 +32,7 @@ pub(super) fn map(file: &PluginFile, note: &Note) -> Result<PluginMod_Ref, LoadE
     // JUSTIFICATION: abi_stable's own check has process-wide state and rejects older plugins.
     unsafe { header.init_root_module_with_unchecked_layout::<PluginMod_Ref>() }.map_err(|error| {
         LoadError::Header {
-            found: first_line(&error.to_string()),
+            found: first_line(&protos::wire_message(&error)),
         }
     })
 }
@@ -41,11 +41,9 @@ fn open(file: &PluginFile) -> Result<Library, LoadError> {
     match sealed_copy(&file.bytes).and_then(|path| dlopen(&path)) {
         Ok(library) => Ok(library),
         // memory files may not be executable here; if the library itself is at fault, this fails as well
-        Err(_first) => private_copy(&file.bytes)
-            .and_then(|path| dlopen(&path))
-            .map_err(|error| LoadError::Dlopen {
-                reason: error.to_string(),
-            }),
+        Err(_first) => open_private_copy(&file.bytes).map_err(|error| LoadError::Dlopen {
+            reason: protos::wire_message(&error),
+        }),
     }
 }
 
@@ -68,21 +66,23 @@ fn sealed_copy(bytes: &[u8]) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-/// A copy in a folder of the peer's own, under a name that is never used again.
-fn private_copy(bytes: &[u8]) -> io::Result<PathBuf> {
+/// Opens a copy in a folder of the peer's own, under a name that is never used again.
+fn open_private_copy(bytes: &[u8]) -> io::Result<Library> {
     let folder = tempfile::Builder::new()
         .prefix("fabric-peer-plugin-")
         .permissions(Permissions::from_mode(0o700))
-        .tempdir()?
-        .keep();
-    let path = folder.join("plugin.so");
+        .tempdir()?;
+    let path = folder.path().join("plugin.so");
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o500)
         .open(&path)?
         .write_all(bytes)?;
-    Ok(path)
+    let library = dlopen(&path)?;
+    // the file is mapped from now on; without success the folder goes away again
+    let _kept = folder.keep();
+    Ok(library)
 }
 
 fn dlopen(path: &Path) -> io::Result<Library> {
@@ -111,7 +111,7 @@ fn check_note(library: &Library, expected: &Note) -> Result<(), LoadError> {
         }),
         Err(error) => Err(LoadError::NoSymbol {
             symbol: SYMBOL,
-            found: first_line(&error.to_string()),
+            found: first_line(&protos::wire_message(&error)),
         }),
     }
 }
@@ -124,11 +124,11 @@ fn header(library: &Library) -> Result<&'static LibHeader, LoadError> {
     header
         .map_err(|error| LoadError::NoSymbol {
             symbol: "FABRIC_PEER_PLUGIN_MODULE",
-            found: first_line(&error.to_string()),
+            found: first_line(&protos::wire_message(&error)),
         })?
         .upgrade()
         .map_err(|error| LoadError::Header {
-            found: first_line(&error.to_string()),
+            found: first_line(&protos::wire_message(&error)),
         })
 }
 
