@@ -142,6 +142,7 @@ pub enum ChannelCommand {
         /// How long to wait for the new channel.
         #[arg(short = 't', long, default_value = "10s")]
         timeout: String,
+        /// The orderer.
         #[command(flatten)]
         orderer: OrdererArgs,
     },
@@ -169,6 +170,7 @@ pub enum ChannelCommand {
         /// The channel.
         #[arg(short = 'c', long = "channelID")]
         channel: String,
+        /// The orderer.
         #[command(flatten)]
         orderer: OrdererArgs,
     },
@@ -180,6 +182,7 @@ pub enum ChannelCommand {
         /// The configuration update, an envelope.
         #[arg(short = 'f', long)]
         file: PathBuf,
+        /// The orderer.
         #[command(flatten)]
         orderer: OrdererArgs,
     },
@@ -228,6 +231,7 @@ pub struct CallArgs {
     /// Data that never reaches the ledger: {"key":"base64",…}.
     #[arg(long)]
     pub transient: Option<String>,
+    /// The peers.
     #[command(flatten)]
     pub peers: PeerArgs,
 }
@@ -238,6 +242,7 @@ pub struct DeployArgs {
     /// The channel.
     #[arg(short = 'C', long = "channelID")]
     pub channel: String,
+    /// Name and version.
     #[command(flatten)]
     pub id: ChaincodeName,
     /// Arguments of Init: {"Args":[…]}.
@@ -255,8 +260,10 @@ pub struct DeployArgs {
     /// The chaincode's language. Accepted as in Fabric; the installed package decides.
     #[arg(short = 'l', long, default_value = "golang")]
     pub lang: String,
+    /// The peers.
     #[command(flatten)]
     pub peers: PeerArgs,
+    /// The orderer.
     #[command(flatten)]
     pub orderer: OrdererArgs,
     /// Wait until the transaction is committed. Fabric's CLI does not for these two; here it may.
@@ -273,8 +280,10 @@ pub enum ChaincodeCommand {
     /// Write a chaincode package to a file.
     #[command(after_help = "Example:\n  peer chaincode package -n mycc -v 1.0 -l node -p ./mycc mycc.cds")]
     Package {
+        /// Name and version.
         #[command(flatten)]
         id: ChaincodeName,
+        /// The source.
         #[command(flatten)]
         source: ChaincodeSourceArgs,
         /// Make a signed package: owner endorsement and instantiation policy.
@@ -309,6 +318,7 @@ Examples:
         /// The chaincode's language: one of the loaded platforms.
         #[arg(short = 'l', long, default_value = "golang")]
         lang: String,
+        /// The peers.
         #[command(flatten)]
         peers: PeerArgs,
     },
@@ -318,8 +328,10 @@ Examples:
     Upgrade(DeployArgs),
     /// Call a chaincode and submit the endorsements for ordering.
     Invoke {
+        /// The call.
         #[command(flatten)]
         call: CallArgs,
+        /// The orderer.
         #[command(flatten)]
         orderer: OrdererArgs,
         /// Wait until the transaction is committed on every peer asked.
@@ -334,6 +346,7 @@ Examples:
     },
     /// Call a chaincode and print its answer; nothing is submitted.
     Query {
+        /// The call.
         #[command(flatten)]
         call: CallArgs,
         /// Print the raw bytes.
@@ -354,6 +367,7 @@ Examples:
         /// The channel.
         #[arg(short = 'C', long = "channelID")]
         channel: Option<String>,
+        /// The peers.
         #[command(flatten)]
         peers: PeerArgs,
     },

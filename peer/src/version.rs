@@ -13,14 +13,14 @@ pub const FABRIC: &str = "2.5";
 pub struct Versions {
     peer: &'static str,
     fabric_wire: &'static str,
-    plugin_api: &'static str,
+    plugin_api: String,
 }
 
 impl Versions {
     /// The versions of this build.
     #[must_use]
     pub fn of_this_build() -> Self {
-        Self { peer: PEER, fabric_wire: FABRIC, plugin_api: handlers::API_VERSION }
+        Self { peer: PEER, fabric_wire: FABRIC, plugin_api: handlers::api_version() }
     }
 
     /// For people.

@@ -1,7 +1,7 @@
 //! `peer config …`
 
 use anyhow::Result;
-use core_config::CoreConfig;
+use core_config::{CoreConfig, EffectiveValue};
 use serde::Serialize;
 
 use super::context::Context;
@@ -42,12 +42,26 @@ fn file(config: &CoreConfig) -> Option<String> {
     config.file().map(|path| path.display().to_string())
 }
 
+/// One value in force, as printed.
+#[derive(Serialize)]
+struct Effective {
+    key: String,
+    value: String,
+    source: String,
+}
+
+impl From<&EffectiveValue> for Effective {
+    fn from(value: &EffectiveValue) -> Self {
+        Self { key: value.key.clone(), value: value.value.clone(), source: value.source.to_string() }
+    }
+}
+
 fn print(context: &Context) -> Result<()> {
-    let effective = context.config.effective();
+    let effective: Vec<_> = context.config.effective().iter().map(Effective::from).collect();
     output::result(context.output, &effective, |effective| {
         let rows: Vec<_> = effective
             .iter()
-            .map(|value| vec![value.key.clone(), value.value.to_string(), value.source.to_string()])
+            .map(|value| vec![value.key.clone(), value.value.clone(), value.source.clone()])
             .collect();
         output::table(&["KEY", "VALUE", "FROM"], &rows)
     })

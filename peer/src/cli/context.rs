@@ -114,7 +114,7 @@ impl Context {
         let block = peer.call(PreparedProposal::new(&request, signer)?.signed).await;
         let block = block.with_context(|| format!("no --orderer given, and no configuration of {channel}"))?;
         let bundle = Bundle::from_config_block(&Block::decode(block)?)?;
-        let endpoint = bundle.orderer_endpoints().into_iter().next();
+        let endpoint = channel::orderer_endpoints(&bundle).into_iter().next();
         let endpoint = endpoint.with_context(|| format!("the configuration of {channel} names no orderer"))?;
         let tls = args.tls || self.config.peer.tls.enabled;
         let mut target = self.target(&endpoint.address, tls, args.cafile.as_deref(), args.hostname_override.clone())?;

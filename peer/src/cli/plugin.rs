@@ -40,12 +40,12 @@ struct Listed {
 impl From<&handlers::PluginInfo> for Listed {
     fn from(info: &handlers::PluginInfo) -> Self {
         Self {
-            kind: info.kind.to_string(),
+            kind: info.kind.name().to_owned(),
             name: info.instance.clone(),
             plugin: info.plugin.clone(),
             version: info.version.clone(),
             api: info.api.clone(),
-            executor: info.executor.to_string(),
+            executor: info.executor.name().to_owned(),
             file: info.file.clone(),
             sha256: info.sha256.clone(),
             config_path: info.config_path.clone(),

@@ -1,13 +1,16 @@
 //! The configuration of a development network: of its node, and of the `peer` commands that use it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use core_config::{CoreConfig, Override};
+use deliver::client::{ClientIdentity, ClientTls, GrpcTarget};
 use serde_json::Value;
 
+use super::connection_profile::Server;
 use super::folder::{Folder, Ports, Readers, write_file};
-use super::identities::{ADMIN, Identities, NodeTls, ORDERER_MSP, ORG_MSP, PEER};
+use super::identities::{ADMIN, Identities, NodeTls, ORDERER_MSP, ORG_MSP, PEER, read_text};
 
 /// Everything listens here and nowhere else.
 pub(super) const HOST: &str = "127.0.0.1";
@@ -16,6 +19,9 @@ const SOURCE: &str = "peer dev";
 
 /// The file of the system channel's genesis block.
 pub(super) const GENESIS_FILE: &str = "genesis.block";
+
+/// How long a connection on this machine may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `host:port` on this machine.
 pub(super) fn address(port: u16) -> String {
@@ -38,7 +44,8 @@ pub(super) fn node_overrides(folder: &Folder, identities: &Identities, ports: Po
     set("peer.mspConfigPath", path(&identities.peer_msp()));
     set("peer.localMspId", ORG_MSP.into());
     set("peer.BCCSP.SW.FileKeyStore.KeyStore", "".into());
-    tls_overrides("peer.tls", tls, &identities.peer_tls(), &mut set);
+    let client_roots = Value::from(vec![path(&identities.peer_tls().root), path(&identities.orderer_tls().root)]);
+    tls_overrides("peer.tls", tls, &identities.peer_tls(), &client_roots, &mut set);
     set("peer.tls.rootcert.file", path(&identities.peer_tls().root));
     set("orderer.enabled", true.into());
     set("orderer.listenAddress", address(ports.orderer).into());
@@ -46,16 +53,22 @@ pub(super) fn node_overrides(folder: &Folder, identities: &Identities, ports: Po
     set("orderer.localMspDir", path(&identities.orderer_msp()));
     set("orderer.localMspId", ORDERER_MSP.into());
     set("orderer.fileSystemPath", path(&folder.join("orderer")));
-    tls_overrides("orderer.tls", tls, &identities.orderer_tls(), &mut set);
+    tls_overrides("orderer.tls", tls, &identities.orderer_tls(), &client_roots, &mut set);
     values.into_iter().map(|(key, value)| Override::new(key, value, SOURCE)).collect()
 }
 
-fn tls_overrides(section: &str, enabled: bool, files: &NodeTls, set: &mut impl FnMut(&str, Value)) {
+fn tls_overrides(
+    section: &str,
+    enabled: bool,
+    files: &NodeTls,
+    client_roots: &Value,
+    set: &mut impl FnMut(&str, Value),
+) {
     set(&format!("{section}.enabled"), enabled.into());
     set(&format!("{section}.clientAuthRequired"), false.into());
     set(&format!("{section}.cert.file"), files.certificate.display().to_string().into());
     set(&format!("{section}.key.file"), files.key.display().to_string().into());
-    set(&format!("{section}.clientRootCAs.files"), Value::from(vec![files.root.display().to_string()]));
+    set(&format!("{section}.clientRootCAs.files"), client_roots.clone());
 }
 
 /// The variables with which `peer` commands, ours and Fabric's, act on the network as its admin.
@@ -81,6 +94,45 @@ pub(super) fn environment(
         ]);
     }
     variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// How to connect to the peer. Blocks.
+pub(super) fn peer_target(config: &CoreConfig, identities: &Identities, ports: Ports) -> Result<GrpcTarget> {
+    let tls = &config.peer.tls;
+    target(ports.peer, tls.enabled, tls.client_auth_required, &identities.peer_tls(), identities)
+}
+
+/// How to connect to the orderer. Blocks.
+pub(super) fn orderer_target(config: &CoreConfig, identities: &Identities, ports: Ports) -> Result<GrpcTarget> {
+    let tls = &config.orderer.tls;
+    target(ports.orderer, tls.enabled, tls.client_auth_required, &identities.orderer_tls(), identities)
+}
+
+fn target(port: u16, tls: bool, mutual: bool, server: &NodeTls, identities: &Identities) -> Result<GrpcTarget> {
+    let tls = if tls {
+        let own = identities.user_tls(ADMIN);
+        let identity = ClientIdentity {
+            certificate_pem: read_text(&own.certificate)?.into(),
+            key_pem: read_text(&own.key)?.into(),
+        };
+        let roots = vec![server.root_pem()?.into()];
+        Some(ClientTls { roots, identity: mutual.then_some(identity), server_name: None })
+    } else {
+        None
+    };
+    Ok(GrpcTarget { address: address(port), tls, connect_timeout: CONNECT_TIMEOUT, keepalive: None })
+}
+
+/// Peer and orderer for the connection profile. Blocks.
+pub(super) fn servers(config: &CoreConfig, identities: &Identities, ports: Ports) -> Result<(Server, Server)> {
+    let server = |port: u16, tls: bool, files: &NodeTls| -> Result<Server> {
+        let root_pem = if tls { Some(files.root_pem()?) } else { None };
+        Ok(Server { address: address(port), root_pem })
+    };
+    Ok((
+        server(ports.peer, config.peer.tls.enabled, &identities.peer_tls())?,
+        server(ports.orderer, config.orderer.tls.enabled, &identities.orderer_tls())?,
+    ))
 }
 
 /// Writes `core.yaml` and `env.sh`. Blocks.

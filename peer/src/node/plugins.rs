@@ -6,7 +6,9 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
 use core_config::CoreConfig;
+use bytes::Bytes;
 use handlers::{Platform, PlatformError, Platforms, Registry};
+use scc::PackageValidator;
 
 /// Loads every plugin, or says of each faulty entry what is wrong with it.
 ///
@@ -48,6 +50,18 @@ impl PlatformBuilder for PlatformPlugins {
             files: plan.files.into_iter().map(|(name, content)| (name, content.into())).collect(),
             launch: plan.launch,
         })
+    }
+}
+
+#[async_trait]
+impl PackageValidator for PlatformPlugins {
+    async fn validate(
+        &self,
+        chaincode_type: &str,
+        deployment_spec: &Bytes,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let platform = self.0.by_type(chaincode_type)?;
+        Ok(platform.validate_deployment_spec(deployment_spec.clone()).await?)
     }
 }
 

@@ -22,3 +22,4 @@ pub use channelconfig::AclError;
 pub use channels::{Channels, JoinError, JoinedChannels, OpenError};
 pub use commit::CommitError;
 pub use genesis::{Genesis, GenesisError};
+pub use orderers::orderer_endpoints;

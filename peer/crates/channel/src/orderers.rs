@@ -4,7 +4,8 @@ use channelconfig::Bundle;
 use deliver::client::OrdererEndpoint;
 
 /// The endpoints with the TLS roots of their organisations; addresses of the whole channel trust all roots.
-pub(crate) fn orderer_endpoints(bundle: &Bundle) -> Vec<OrdererEndpoint> {
+#[must_use]
+pub fn orderer_endpoints(bundle: &Bundle) -> Vec<OrdererEndpoint> {
     let endpoints = bundle.orderer_endpoints().into_iter();
     endpoints
         .map(|(address, organization)| OrdererEndpoint {

@@ -15,7 +15,7 @@ const NANOS_OF: &[(&str, u128)] = &[
 
 /// Go's duration syntax, a sequence of number and unit (`1m30s`, `1.5h`); a bare number means nanoseconds.
 /// Durations below zero have no meaning for any key and are refused, as is what Go's 63 bits cannot hold.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let text = text.strip_prefix('+').unwrap_or(text);
     let has_unit = text.chars().any(char::is_alphabetic);

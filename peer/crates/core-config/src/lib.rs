@@ -33,6 +33,7 @@ pub use chaincode::{
     ChaincodeConfig, ChaincodeLoggingConfig, GolangConfig, JavaConfig, ProcessConfig, RuntimeImage, Sandbox,
 };
 pub use effective::EffectiveValue;
+pub use go_values::duration as parse_duration;
 pub use layers::{InvalidValue, InvalidValues, Override, Source};
 pub use ledger::{CouchDbConfig, LedgerConfig, StateConfig, StateDatabase};
 pub use load::{CoreConfig, LoadError, LoadOptions};

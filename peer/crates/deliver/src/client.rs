@@ -12,12 +12,14 @@ mod orderer_client;
 mod peer_client;
 mod seek;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 pub(crate) use seek::test_positions;
 
 pub use blocks_provider::{
     AddressOverride, BlockSink, BlocksProvider, FollowSettings, OrdererEndpoint, SinkError,
 };
-pub use commit_listener::{CommitListener, WaitError};
+pub use commit_listener::{CommitListener, Committed, WaitError};
 pub use connection::{ClientIdentity, ClientTls, ConnectError, GrpcTarget, Keepalive};
 pub use fetch::{FetchError, Position};
 pub use orderer_client::{BroadcastError, OrdererClient};

@@ -18,6 +18,15 @@ pub struct CommitListener {
     answers: Deliveries,
 }
 
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The number of the block that holds it.
+    pub block: u64,
+    /// The verdict on it.
+    pub code: TxValidationCode,
+}
+
 /// Why the fate of a transaction is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
@@ -58,22 +67,21 @@ impl CommitListener {
         Ok(listener)
     }
 
-    /// Waits for the block that holds the transaction and returns its validation code.
+    /// Waits for the block that holds the transaction and returns its number and the transaction's validation code.
     ///
     /// # Errors
     /// When the stream ends before, or the deadline passes.
-    pub async fn wait_for(
-        &mut self,
-        tx_id: &TxId,
-        deadline: Duration,
-    ) -> Result<TxValidationCode, WaitError> {
+    pub async fn wait_for(&mut self, tx_id: &TxId, deadline: Duration) -> Result<Committed, WaitError> {
         let until = Instant::now() + deadline;
         loop {
             let block = timeout_at(until, self.next_block()).await;
             let block = block.map_err(|_elapsed| WaitError::Timeout(deadline))??;
             let mut transactions = block.filtered_transactions.into_iter();
             if let Some(found) = transactions.find(|transaction| transaction.txid == tx_id.as_str()) {
-                return Ok(found.tx_validation_code());
+                return Ok(Committed {
+                    block: block.number,
+                    code: found.tx_validation_code(),
+                });
             }
         }
     }

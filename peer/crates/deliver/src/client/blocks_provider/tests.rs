@@ -209,7 +209,7 @@ fn nowhere() -> OrdererEndpoint {
 
 fn start_of(seek: &SeekInfo) -> u64 {
     use protos::orderer::seek_position::Type;
-    match seek.start.as_ref().and_then(|start| start.r#type.clone()) {
+    match seek.start.as_ref().and_then(|start| start.r#type) {
         Some(Type::Specified(specified)) => specified.number,
         other => panic!("not a number: {other:?}"),
     }
