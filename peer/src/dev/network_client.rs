@@ -12,6 +12,7 @@ use protos::TxId;
 use protos::common::{Block, Envelope, Status};
 use protos::peer::{
     ChaincodeInfo, ChaincodeInput, ChaincodeQueryResponse, ChannelQueryResponse, Response, TxValidationCode,
+    chaincode_spec,
 };
 
 use crate::client::connection::PeerConnection;
@@ -186,8 +187,9 @@ impl NetworkClient {
         policy: Option<&str>,
     ) -> Result<Committed> {
         let input = ChaincodeInput { args, ..ChaincodeInput::default() };
-        // the language is the installed package's, whatever stands here
-        let spec = DeploymentSpec { name, version, lang: "", input };
+        // the language is the installed package's; this is the type that Fabric's SDKs write for every chaincode
+        let lang = chaincode_spec::Type::Golang.as_str_name();
+        let spec = DeploymentSpec { name, version, lang, input };
         let policy = match policy {
             Some(text) => msp::policy::from_string(text).context("invalid policy")?.encode_to_vec(),
             None => Vec::new(),

@@ -53,3 +53,6 @@ impl ChaincodeSupportService for ChaincodeStreamService {
         Ok(Response::new(ReceiverStream::new(messages)))
     }
 }
+
+#[cfg(test)]
+mod tests;

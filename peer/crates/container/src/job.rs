@@ -86,8 +86,14 @@ impl JobRunner {
         *self.closed.borrow()
     }
 
-    /// Starts the job. Dropping the answer ends it.
-    pub(crate) fn start(&self, job: Job) -> io::Result<RunningJob> {
+    /// Starts the job. Dropping the answer (or this future) ends it.
+    pub(crate) async fn start(self: &Arc<Self>, job: Job) -> io::Result<RunningJob> {
+        let runner = Arc::clone(self);
+        // Groups are files, and starting a process takes a moment.
+        tokio::task::spawn_blocking(move || runner.start_blocking(job)).await.map_err(io::Error::other)?
+    }
+
+    fn start_blocking(&self, job: Job) -> io::Result<RunningJob> {
         if self.is_closed() {
             return Err(io::Error::other("the chaincode runtime is shutting down"));
         }

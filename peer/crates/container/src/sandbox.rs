@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::unistd::Uid;
+use nix::unistd::{Gid, Uid};
 use tokio::process::Command;
 
 use cgroup::CgroupBase;
@@ -123,7 +123,7 @@ impl Sandbox {
             cgroups: None,
             refused: Vec::new(),
         };
-        if config.sandbox == SandboxMode::Off {
+        if config.sandbox == SandboxMode::Off || config.strongest == Level::Off {
             return Ok(sandbox);
         }
         let own = || {
@@ -148,15 +148,12 @@ impl Sandbox {
 
     fn probe(&mut self, helper: &PathBuf, config: &ProcessConfig) {
         let uid = Uid::effective().as_raw();
-        let as_root = (uid == 0).then_some(Isolation::Root { user: config.user });
-        let candidates = [
-            Some(Isolation::UserNamespace {
-                uid,
-                gid: nix::unistd::Gid::effective().as_raw(),
-            }),
-            Some(Isolation::None),
-        ];
-        for isolation in as_root.into_iter().chain(candidates.into_iter().flatten()) {
+        let as_root = (uid == 0 && config.strongest == Level::Full).then_some(Isolation::Root { user: config.user });
+        let gid = Gid::effective().as_raw();
+        let in_user_namespace =
+            (config.strongest >= Level::Namespaces).then_some(Isolation::UserNamespace { uid, gid });
+        let candidates = [as_root, in_user_namespace, Some(Isolation::None)];
+        for isolation in candidates.into_iter().flatten() {
             match try_out(helper, isolation, config) {
                 Ok(landlock) => {
                     (self.helper, self.isolation, self.landlock) =
@@ -166,7 +163,7 @@ impl Sandbox {
                 Err(why) => self.refused.push(format!("{isolation}: {why}")),
             }
         }
-        if self.helper.is_some() {
+        if self.helper.is_some() && config.strongest == Level::Full {
             match CgroupBase::open(&config.root) {
                 Ok(base) => self.cgroups = Some(base),
                 Err(error) => self.refused.push(format!("cgroups: {error}")),

@@ -46,6 +46,11 @@ impl KvLedger {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn snapshot(&self) -> std::sync::Arc<crate::snapshot::Snapshot> {
+        self.store.snapshot()
+    }
+
     /// The channel.
     #[must_use]
     pub fn channel(&self) -> &ChannelId {

@@ -150,6 +150,11 @@ impl TestLedger {
             .unwrap()
     }
 
+    /// The tables as the last commit left them.
+    pub fn snapshot(&self) -> Arc<crate::snapshot::Snapshot> {
+        self.ledger.snapshot()
+    }
+
     /// Closes and opens everything.
     pub fn reopen(self) -> Self {
         self.reopen_with(|_| {})

@@ -52,7 +52,7 @@ pub enum FolderError {
         folder: PathBuf,
         /// Which rule.
         #[source]
-        source: SetupError,
+        source: Box<SetupError>,
     },
 }
 
@@ -131,7 +131,7 @@ impl Msp {
         let config = folder_config(folder, msp_id)?;
         Self::from_config(&config, Admins::Required).map_err(|source| FolderError::Setup {
             folder: folder.to_owned(),
-            source,
+            source: Box::new(source),
         })
     }
 }

@@ -290,8 +290,8 @@ fn tip(channel: &str, store: &BlockStore) -> Result<(BlockWriter, Resources), Op
             .map_err(|source| store_error(channel, source))
     };
     let last = read(store.height().saturating_sub(1))?;
-    let config_number = last_config_index(&last).map_err(|error| no_config(error))?;
-    let writer = BlockWriter::after(&last).map_err(|error| no_config(error))?;
+    let config_number = last_config_index(&last).map_err(no_config)?;
+    let writer = BlockWriter::after(&last).map_err(no_config)?;
     let resources = Resources::from_config_block(&read(config_number)?);
     let resources = resources.map_err(|source: ResourcesError| OpenChainError::Config {
         channel: channel.to_owned(),

@@ -6,4 +6,5 @@ mod network;
 mod ordering;
 mod persistence;
 mod refusals;
+mod signatures;
 mod wire;

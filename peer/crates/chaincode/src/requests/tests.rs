@@ -110,7 +110,10 @@ pub(super) fn rwset(simulator: &TxSimulator, namespace: &str) -> KvrwSet {
 
 pub(super) fn written(set: &KvrwSet) -> Vec<(String, String)> {
     let text = |value: &bytes::Bytes| String::from_utf8(value.to_vec()).unwrap();
-    set.writes.iter().map(|write| (write.key.clone(), text(&write.value))).collect()
+    set.writes
+        .iter()
+        .map(|write| (write.key.clone(), text(&write.value)))
+        .collect()
 }
 
 pub(super) fn channel(name: &str) -> ChannelId {

@@ -204,6 +204,7 @@ impl Builder {
         let running = self
             .runner
             .start(self.job(source, plan, work, &cache))
+            .await
             .map_err(VmError::io(Phase::Build, "start"))?;
         match tokio::time::timeout(self.config.build_timeout, running.exit().wait()).await {
             Ok(exit) if exit.code == Some(0) => {}

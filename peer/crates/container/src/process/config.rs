@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::sandbox::SandboxMode;
+use crate::sandbox::{Level, SandboxMode};
 use crate::unpack::UnpackLimits;
 
 /// What one build or one chaincode may use at most.
@@ -37,6 +37,8 @@ pub struct ProcessConfig {
     pub helper: Option<PathBuf>,
     /// How much sandbox is wanted.
     pub sandbox: SandboxMode,
+    /// The strongest level to try, for machines where a stronger one gets in the way.
+    pub strongest: Level,
     /// User and group id that builds and chaincode run as when the peer runs as root and has namespaces.
     pub user: u32,
     /// Limits of each build and each chaincode.
@@ -62,6 +64,7 @@ impl ProcessConfig {
             root,
             helper: None,
             sandbox: SandboxMode::Auto,
+            strongest: Level::Full,
             user: 65534,
             limits: Limits::default(),
             build_timeout: Duration::from_secs(300),

@@ -7,10 +7,11 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{set_no_new_privs, set_pdeathsig};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::getppid;
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::landlock_rules::{Rules, TmpFolder};
 use super::spec::{Isolation, JobSpec, NOT_STARTED, SETUP_FAILED};
@@ -87,7 +88,18 @@ fn enter(spec: &JobSpec, json: &str) -> io::Result<u8> {
 
 /// Without namespaces this very process becomes the job.
 fn exec(spec: &JobSpec) -> io::Result<u8> {
-    let landlocked = Rules::collect(spec, TmpFolder::Shared)?.enforce()?;
+    let rules = Rules::collect(spec, TmpFolder::Shared)?;
+    set_no_new_privs().map_err(doing("give up new privileges"))?;
+    // Matters when the peer is root: the job is, too, but no more than the owner of root's files.
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    set_capabilities(None, none).map_err(doing("give up capabilities"))?;
+    // Which may have cleared it.
+    die_with(spec.parent)?;
+    let landlocked = rules.enforce()?;
     if spec.probe {
         return Ok(init::answer_probe(landlocked));
     }

@@ -113,3 +113,45 @@ async fn a_bootstrap_block_that_is_none_is_refused() {
         Err(OpenError::Bootstrap(CreateError::Config(_)))
     ));
 }
+
+#[test]
+fn a_kill_loses_no_block_and_leaves_none_half_written() {
+    let network = Network::new();
+    // the runtime's end drops all tasks where they stand, as a kill does
+    let before = tokio::runtime::Runtime::new().expect("runtime");
+    let orderer = before.block_on(async {
+        let orderer = network.with_channel().await;
+        for index in 0..4 {
+            broadcast(
+                &orderer,
+                transaction(CHANNEL, &network.user, format!("tx{index}")),
+            )
+            .await;
+        }
+        wait_for_block(&orderer, CHANNEL, 1).await;
+        orderer
+    });
+    drop(before);
+    drop(orderer);
+    let after = tokio::runtime::Runtime::new().expect("runtime");
+    after.block_on(async {
+        let orderer = network.start(None).await;
+        let chain = orderer.registrar().chain(CHANNEL).expect("channel");
+        assert_eq!(chain.store.height(), 2, "the fourth message was in no block yet");
+        for index in 0..3 {
+            broadcast(
+                &orderer,
+                transaction(CHANNEL, &network.user, format!("later{index}")),
+            )
+            .await;
+        }
+        let last = chain.store.height();
+        wait_for_block(&orderer, CHANNEL, last).await;
+        let blocks = blocks(&network, &orderer, CHANNEL, 0..=last).await;
+        check_chain(
+            &Bundle::from_config_block(&blocks[0]).expect("genesis block"),
+            &blocks,
+        );
+        assert_eq!(payloads(&blocks[1]), ["tx0", "tx1", "tx2"]);
+    });
+}

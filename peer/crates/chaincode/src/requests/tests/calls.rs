@@ -5,9 +5,7 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use prost::Message;
 use protos::peer::chaincode_message::Type;
-use protos::peer::{
-    ChaincodeDeploymentSpec, ChaincodeInput, ChaincodeSpec, Response,
-};
+use protos::peer::{ChaincodeDeploymentSpec, ChaincodeInput, ChaincodeSpec, Response};
 use tokio::sync::Semaphore;
 
 use super::{LedgerBench, channel, rwset, written};
@@ -62,7 +60,12 @@ impl SystemChaincode for Gate {
         let caller = params.invoked_by.clone().unwrap_or_default();
         Response {
             status: 200,
-            payload: format!("{caller} on {} with ledger {}", params.channel, params.simulator.is_some()).into(),
+            payload: format!(
+                "{caller} on {} with ledger {}",
+                params.channel,
+                params.simulator.is_some()
+            )
+            .into(),
             ..Default::default()
         }
         .into()
@@ -103,7 +106,11 @@ fn define(bench: &LedgerBench, ledger: &ledger::KvLedger, name: &str, seen: &'st
     let packages = bench.dev.support.packages();
     // installed already when the chaincode is defined on a second channel
     packages.install(spec.encode_to_vec().into()).ok();
-    let data = packages.info(&protos::ChaincodeId::new(name, "1.0")).unwrap().data.clone();
+    let data = packages
+        .info(&protos::ChaincodeId::new(name, "1.0"))
+        .unwrap()
+        .data
+        .clone();
     FakeLedgers::commit(ledger, &format!("define {name}"), |simulator| {
         simulator.set_state("lscc", name, data.encode_to_vec().into())?;
         simulator.set_state(name, "seen", seen.into())
@@ -111,15 +118,19 @@ fn define(bench: &LedgerBench, ledger: &ledger::KvLedger, name: &str, seen: &'st
     .unwrap();
 }
 
-fn calls(target: &'static str, arg: &'static str) -> impl Fn(ShimStub) -> std::pin::Pin<Box<dyn Future<Output = ShimAnswer> + Send>> + Send + Sync + 'static
-{
+fn calls(
+    target: &'static str,
+    arg: &'static str,
+) -> impl Fn(ShimStub) -> std::pin::Pin<Box<dyn Future<Output = ShimAnswer> + Send>> + Send + Sync + 'static {
     move |stub| {
         Box::pin(async move {
             match stub.invoke(target, &[arg]).await {
                 Ok(response) if response.status < 400 => {
                     ShimAnswer::success(response.payload).with_event("outer", "y")
                 }
-                Ok(response) => ShimAnswer::error(&format!("status {}: {}", response.status, response.message)),
+                Ok(response) => {
+                    ShimAnswer::error(&format!("status {}: {}", response.status, response.message))
+                }
                 Err(text) => ShimAnswer::error(&text),
             }
         })
@@ -134,7 +145,11 @@ async fn on_the_same_channel_the_callees_writes_are_in_the_callers_results() {
     let (result, simulator) = bench.run(calls("other:ignored", "arg")).await;
     assert_eq!(result.unwrap(), "here");
     let results = simulator.results().unwrap().rwset;
-    let names: Vec<_> = results.namespaces.iter().map(|set| set.namespace.as_str()).collect();
+    let names: Vec<_> = results
+        .namespaces
+        .iter()
+        .map(|set| set.namespace.as_str())
+        .collect();
     assert_eq!(names, ["lscc", "other"]);
     let other = &results.namespaces[1].kv;
     assert_eq!(written(other), [("called".into(), "arg".into())]);
@@ -149,9 +164,17 @@ async fn only_the_outer_event_survives() {
     define(&bench, &bench.ledger, "other", "here");
     let _callee = bench.dev.attach(callee("other:1.0")).await;
     let _caller = bench.attach(calls("other", "arg")).await;
-    let outcome = bench.dev.support.execute(Arc::new(bench.params()), invoke("mycc", &[])).await.unwrap();
+    let outcome = bench
+        .dev
+        .support
+        .execute(Arc::new(bench.params()), invoke("mycc", &[]))
+        .await
+        .unwrap();
     let event = outcome.event.unwrap();
-    assert_eq!((event.event_name.as_str(), event.chaincode_id.as_str()), ("outer", "mycc"));
+    assert_eq!(
+        (event.event_name.as_str(), event.chaincode_id.as_str()),
+        ("outer", "mycc")
+    );
 }
 
 #[tokio::test]
@@ -192,9 +215,14 @@ async fn calls_that_cannot_be_made_fail_with_fabrics_texts() {
     let bench = LedgerBench::new();
     let failure = async |target| {
         let text = bench.run(calls(target, "arg")).await.0.unwrap_err();
-        text.strip_prefix("INVOKE_CHAINCODE failed: transaction ID: tx: ").unwrap().to_owned()
+        text.strip_prefix("INVOKE_CHAINCODE failed: transaction ID: tx: ")
+            .unwrap()
+            .to_owned()
     };
-    assert_eq!(failure("other/nowhere").await, "failed to find ledger for channel: nowhere");
+    assert_eq!(
+        failure("other/nowhere").await,
+        "failed to find ledger for channel: nowhere"
+    );
     assert_eq!(
         failure("other").await,
         "execute failed: invalid invocation: [channel ch] failed to get chaincode container info for other: \
@@ -203,7 +231,10 @@ async fn calls_that_cannot_be_made_fail_with_fabrics_texts() {
     assert!(failure("").await.starts_with("unmarshal failed: "));
     // the caller is running already in this transaction
     define(&bench, &bench.ledger, "mycc", "");
-    assert_eq!(failure("mycc").await, "execute failed: error sending: txid: tx(ch) exists");
+    assert_eq!(
+        failure("mycc").await,
+        "execute failed: error sending: txid: tx(ch) exists"
+    );
 }
 
 #[tokio::test]
@@ -219,7 +250,10 @@ async fn a_callee_that_is_not_installed_here_is_refused() {
     })
     .unwrap();
     let text = bench.run(calls("other", "arg")).await.0.unwrap_err();
-    assert!(text.contains("failed security checks: cannot get package for chaincode (other:1.0): "), "{text}");
+    assert!(
+        text.contains("failed security checks: cannot get package for chaincode (other:1.0): "),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -227,16 +261,25 @@ async fn a_callees_failure_is_the_callers_to_judge() {
     let bench = LedgerBench::new();
     define(&bench, &bench.ledger, "other", "here");
     let _callee = bench.dev.attach(callee("other:1.0")).await;
-    assert_eq!(bench.run(calls("other", "error")).await.0.unwrap_err(), "callee failed");
+    assert_eq!(
+        bench.run(calls("other", "error")).await.0.unwrap_err(),
+        "callee failed"
+    );
     let (result, simulator) = bench.run(calls("other", "500")).await;
     assert_eq!(result.unwrap_err(), "status 500: callee refused");
-    assert_eq!(written(&rwset(&simulator, "other")), [("called".into(), "500".into())]);
+    assert_eq!(
+        written(&rwset(&simulator, "other")),
+        [("called".into(), "500".into())]
+    );
 }
 
 #[tokio::test]
 async fn system_chaincode_is_called_without_an_access_check() {
     let bench = LedgerBench::new();
-    bench.dev.support.register_system_chaincode(Arc::new(Gate::default()));
+    bench
+        .dev
+        .support
+        .register_system_chaincode(Arc::new(Gate::default()));
     let (result, _) = bench.run(calls("gate", "who")).await;
     assert_eq!(result.unwrap(), "mycc on ch with ledger true");
     assert!(bench.dev.channels.checks().is_empty());
@@ -245,7 +288,9 @@ async fn system_chaincode_is_called_without_an_access_check() {
 #[tokio::test]
 async fn system_chaincode_can_be_shut_to_chaincode() {
     let bench = LedgerBench::new();
-    bench.dev.support.register_system_chaincode(Arc::new(Gate { shut_to_chaincode: true }));
+    bench.dev.support.register_system_chaincode(Arc::new(Gate {
+        shut_to_chaincode: true,
+    }));
     let (result, _) = bench.run(calls("gate", "who")).await;
     assert_eq!(
         result.unwrap_err(),
@@ -262,7 +307,12 @@ async fn without_a_proposal_only_system_chaincode_can_be_called() {
         signed_proposal: None,
         ..bench.params()
     };
-    let outcome = bench.dev.support.execute(Arc::new(params), invoke("mycc", &[])).await.unwrap();
+    let outcome = bench
+        .dev
+        .support
+        .execute(Arc::new(params), invoke("mycc", &[]))
+        .await
+        .unwrap();
     assert_eq!(
         outcome.response.message,
         "INVOKE_CHAINCODE failed: transaction ID: tx: signed proposal must not be nil from caller [ch.other#]"
@@ -272,7 +322,10 @@ async fn without_a_proposal_only_system_chaincode_can_be_called() {
 #[tokio::test]
 async fn without_a_channel_only_system_chaincode_can_be_called() {
     let bench = LedgerBench::new();
-    bench.dev.support.register_system_chaincode(Arc::new(Gate::default()));
+    bench
+        .dev
+        .support
+        .register_system_chaincode(Arc::new(Gate::default()));
     let call = async |target| {
         let shim = bench.attach(calls(target, "who")).await;
         let params = TransactionParams {
@@ -281,7 +334,12 @@ async fn without_a_channel_only_system_chaincode_can_be_called() {
             history: None,
             ..bench.params()
         };
-        let outcome = bench.dev.support.execute(Arc::new(params), invoke("mycc", &[])).await.unwrap();
+        let outcome = bench
+            .dev
+            .support
+            .execute(Arc::new(params), invoke("mycc", &[]))
+            .await
+            .unwrap();
         shim.hang_up();
         while bench.dev.support.registry().launch("mycc:1.0").is_some() {
             tokio::task::yield_now().await;
@@ -298,11 +356,17 @@ async fn without_a_channel_only_system_chaincode_can_be_called() {
 #[tokio::test]
 async fn the_reply_holds_the_callees_whole_message() {
     let bench = LedgerBench::new();
-    bench.dev.support.register_system_chaincode(Arc::new(Gate::default()));
+    bench
+        .dev
+        .support
+        .register_system_chaincode(Arc::new(Gate::default()));
     let (result, _) = bench
         .run(|stub| async move {
             let spec = ChaincodeSpec {
-                chaincode_id: Some(protos::peer::ChaincodeId { name: "gate".into(), ..Default::default() }),
+                chaincode_id: Some(protos::peer::ChaincodeId {
+                    name: "gate".into(),
+                    ..Default::default()
+                }),
                 ..Default::default()
             };
             let reply = stub.request(Type::InvokeChaincode, spec.encode_to_vec()).await?;

@@ -13,7 +13,10 @@ async fn a_range_comes_in_batches_and_prefetches_one_record() {
     let (result, simulator) = bench
         .run(|stub| async move {
             let batches = stub.range_batches("k", "l").await?;
-            let sizes: Vec<String> = batches.iter().map(|batch| batch.results.len().to_string()).collect();
+            let sizes: Vec<String> = batches
+                .iter()
+                .map(|batch| batch.results.len().to_string())
+                .collect();
             assert!(batches.windows(2).all(|pair| pair[0].id == pair[1].id));
             Ok::<_, String>(sizes.join(","))
         })
@@ -58,7 +61,12 @@ async fn records_carry_namespace_key_and_value() {
         .run(|stub| async move {
             let records = stub.range("k0001", "").await?;
             let show = |record: &protos::queryresult::Kv| {
-                format!("{}/{}={}", record.namespace, record.key, String::from_utf8_lossy(&record.value))
+                format!(
+                    "{}/{}={}",
+                    record.namespace,
+                    record.key,
+                    String::from_utf8_lossy(&record.value)
+                )
             };
             Ok::<_, String>(records.iter().map(show).collect::<Vec<_>>().join(","))
         })
@@ -83,7 +91,10 @@ async fn pages_follow_each_other_by_their_bookmarks() {
         })
         .await;
     let text = result.unwrap();
-    assert!(text.contains("Transaction has already performed a paginated query"), "{text}");
+    assert!(
+        text.contains("Transaction has already performed a paginated query"),
+        "{text}"
+    );
     let ranges = rwset(&simulator, "mycc").range_queries_info;
     assert_eq!(ranges.first().unwrap().end_key, "k0119");
 }
@@ -113,7 +124,12 @@ async fn history_lists_the_changes_newest_first() {
         .run(|stub| async move {
             let show = |change: &protos::queryresult::KeyModification| {
                 let value = String::from_utf8_lossy(&change.value).into_owned();
-                format!("{}:{}{}", change.tx_id, value, if change.is_delete { "-" } else { "" })
+                format!(
+                    "{}:{}{}",
+                    change.tx_id,
+                    value,
+                    if change.is_delete { "-" } else { "" }
+                )
             };
             let changes = stub.history("key").await?;
             assert!(stub.history("other").await?.is_empty());
@@ -134,7 +150,11 @@ async fn without_a_history_database_history_is_an_error() {
         history: None,
         ..bench.params()
     };
-    let outcome = bench.dev.support.execute(std::sync::Arc::new(params), crate::bench::invoke("mycc", &[])).await;
+    let outcome = bench
+        .dev
+        .support
+        .execute(std::sync::Arc::new(params), crate::bench::invoke("mycc", &[]))
+        .await;
     assert_eq!(
         outcome.unwrap().response.message,
         "GET_HISTORY_FOR_KEY failed: transaction ID: tx: history database is not enabled"
@@ -152,7 +172,10 @@ async fn a_transaction_cannot_hoard_queries() {
                 last = stub.begin_range("", "").await?.id;
             }
             let refused = stub.begin_range("", "").await.unwrap_err();
-            assert!(refused.ends_with("too many open queries in one transaction (limit 512)"), "{refused}");
+            assert!(
+                refused.ends_with("too many open queries in one transaction (limit 512)"),
+                "{refused}"
+            );
             stub.close(&last).await?;
             stub.begin_range("", "").await?;
             Ok::<_, String>("")
@@ -180,7 +203,11 @@ async fn the_next_transaction_does_not_see_the_queries_of_the_last() {
     };
     let _shim = bench.attach(script).await;
     bench.execute(crate::bench::invoke("mycc", &[])).await.0.unwrap();
-    let text = bench.execute(crate::bench::invoke("mycc", &[])).await.0.unwrap_err();
+    let text = bench
+        .execute(crate::bench::invoke("mycc", &[]))
+        .await
+        .0
+        .unwrap_err();
     assert!(text.ends_with("query iterator not found"), "{text}");
 }
 

@@ -8,6 +8,7 @@ use protos::peer::{
     WriteBatchState, WriteRecord,
 };
 
+use super::calls::Gate;
 use super::{LedgerBench, rwset, written};
 use crate::bench::invoke;
 use crate::channel_access::ChannelCapabilities;
@@ -33,7 +34,11 @@ async fn get_put_and_delete_work_on_the_chaincodes_own_namespace() {
         .await;
     assert_eq!(result.unwrap(), "v1");
     let set = rwset(&simulator, "mycc");
-    let reads: Vec<_> = set.reads.iter().map(|read| (read.key.as_str(), read.version.is_some())).collect();
+    let reads: Vec<_> = set
+        .reads
+        .iter()
+        .map(|read| (read.key.as_str(), read.version.is_some()))
+        .collect();
     assert_eq!(reads, [("k0001", true), ("missing", false), ("new", false)]);
     assert_eq!(
         written(&set),
@@ -43,7 +48,11 @@ async fn get_put_and_delete_work_on_the_chaincodes_own_namespace() {
             ("new".into(), "value".into())
         ]
     );
-    assert!(set.writes.iter().any(|write| write.key == "k0001" && write.is_delete));
+    assert!(
+        set.writes
+            .iter()
+            .any(|write| write.key == "k0001" && write.is_delete)
+    );
 }
 
 #[tokio::test]
@@ -70,7 +79,10 @@ async fn a_payload_that_does_not_decode_leaves_stream_and_transaction_alive() {
             ];
             for kind in kinds {
                 let text = stub.request(kind, &[0xff_u8][..]).await.unwrap_err();
-                let start = format!("{} failed: transaction ID: tx: unmarshal failed: ", kind.as_str_name());
+                let start = format!(
+                    "{} failed: transaction ID: tx: unmarshal failed: ",
+                    kind.as_str_name()
+                );
                 assert!(text.starts_with(&start), "{text}");
             }
             ShimAnswer::success("alive")
@@ -86,7 +98,8 @@ async fn metadata_is_written_and_read() {
     let (result, simulator) = bench
         .run(|stub| async move {
             assert!(stub.get_state_metadata("k0000").await?.is_empty());
-            stub.put_state_metadata("k0000", "VALIDATION_PARAMETER", b"policy").await?;
+            stub.put_state_metadata("k0000", "VALIDATION_PARAMETER", b"policy")
+                .await?;
             Ok::<_, String>("")
         })
         .await;
@@ -101,7 +114,10 @@ async fn metadata_is_written_and_read() {
 #[tokio::test]
 async fn metadata_and_purging_need_the_channels_capability() {
     let bench = LedgerBench::new();
-    bench.dev.channels.set_capabilities(ChannelCapabilities::default());
+    bench
+        .dev
+        .channels
+        .set_capabilities(ChannelCapabilities::default());
     let (result, _) = bench
         .run(|stub| async move {
             let capability = "channel application capability of";
@@ -115,7 +131,10 @@ async fn metadata_and_purging_need_the_channels_capability() {
             );
             let put = PutStateMetadata::default().encode_to_vec();
             assert!(
-                stub.request(Type::PutStateMetadata, put).await.unwrap_err().contains("V1_3 or later")
+                stub.request(Type::PutStateMetadata, put)
+                    .await
+                    .unwrap_err()
+                    .contains("V1_3 or later")
             );
             assert_eq!(
                 stub.request(Type::PurgePrivateData, "").await.unwrap_err(),
@@ -132,12 +151,32 @@ async fn metadata_and_purging_need_the_channels_capability() {
 
 fn in_collection() -> Vec<(Type, Vec<u8>)> {
     let (key, collection) = (String::from("k"), String::from("c"));
-    let get = GetState { key: key.clone(), collection: collection.clone() };
-    let put = PutState { key: key.clone(), collection: collection.clone(), ..Default::default() };
-    let delete = DelState { key: key.clone(), collection: collection.clone() };
-    let range = GetStateByRange { collection: collection.clone(), ..Default::default() };
-    let get_metadata = GetStateMetadata { key: key.clone(), collection: collection.clone() };
-    let put_metadata = PutStateMetadata { key, collection, ..Default::default() };
+    let get = GetState {
+        key: key.clone(),
+        collection: collection.clone(),
+    };
+    let put = PutState {
+        key: key.clone(),
+        collection: collection.clone(),
+        ..Default::default()
+    };
+    let delete = DelState {
+        key: key.clone(),
+        collection: collection.clone(),
+    };
+    let range = GetStateByRange {
+        collection: collection.clone(),
+        ..Default::default()
+    };
+    let get_metadata = GetStateMetadata {
+        key: key.clone(),
+        collection: collection.clone(),
+    };
+    let put_metadata = PutStateMetadata {
+        key,
+        collection,
+        ..Default::default()
+    };
     vec![
         (Type::GetState, get.encode_to_vec()),
         (Type::GetPrivateDataHash, get.encode_to_vec()),
@@ -173,7 +212,10 @@ async fn private_data_is_refused_and_in_init_with_fabrics_text() {
     let mut init = invoke("mycc", &[]);
     init.kind = InvocationKind::Init;
     for text in bench.execute(init).await.0.unwrap().lines() {
-        assert!(text.ends_with("private data APIs are not allowed in chaincode Init()"), "{text}");
+        assert!(
+            text.ends_with("private data APIs are not allowed in chaincode Init()"),
+            "{text}"
+        );
     }
 }
 
@@ -210,7 +252,10 @@ async fn batches_work_like_single_requests_in_order() {
             let values = stub.get_states(&["k0002", "missing", "k0000"]).await?;
             assert_eq!(values, ["v2", "", "v0"]);
             let metadata = WriteRecord {
-                metadata: Some(StateMetadata { metakey: "m".into(), value: "x".into() }),
+                metadata: Some(StateMetadata {
+                    metakey: "m".into(),
+                    value: "x".into(),
+                }),
                 ..record(Type::PutStateMetadata, "a", "")
             };
             let rec = vec![
@@ -219,9 +264,12 @@ async fn batches_work_like_single_requests_in_order() {
                 record(Type::DelState, "k0000", ""),
                 metadata,
             ];
-            stub.request(Type::WriteBatchState, WriteBatchState { rec }.encode_to_vec()).await?;
+            stub.request(Type::WriteBatchState, WriteBatchState { rec }.encode_to_vec())
+                .await?;
             let rec = vec![record(Type::PutState, "b", "1"), record(Type::GetState, "c", "")];
-            let failed = stub.request(Type::WriteBatchState, WriteBatchState { rec }.encode_to_vec()).await;
+            let failed = stub
+                .request(Type::WriteBatchState, WriteBatchState { rec }.encode_to_vec())
+                .await;
             Ok::<_, String>(failed.unwrap_err())
         })
         .await;
@@ -247,37 +295,60 @@ async fn the_size_of_a_batch_is_limited() {
     let (result, simulator) = bench
         .run(|stub| async move {
             let rec = vec![record(Type::PutState, "a", "1"); 1001];
-            stub.request(Type::WriteBatchState, WriteBatchState { rec }.encode_to_vec()).await?;
+            stub.request(Type::WriteBatchState, WriteBatchState { rec }.encode_to_vec())
+                .await?;
             Ok::<_, String>("")
         })
         .await;
-    assert!(result.unwrap_err().ends_with("1001 records in one request, the limit is 1000"));
+    assert!(
+        result
+            .unwrap_err()
+            .ends_with("1001 records in one request, the limit is 1000")
+    );
     assert!(rwset(&simulator, "mycc").writes.is_empty());
 }
 
 #[tokio::test]
 async fn a_second_request_of_a_transaction_is_dropped_while_the_first_is_active() {
     let bench = LedgerBench::new();
-    bench.dev.support.register_system_chaincode(std::sync::Arc::new(super::calls::Gate::default()));
-    let (result, simulator) = bench
-        .run(|stub| async move {
+    bench
+        .dev
+        .support
+        .register_system_chaincode(std::sync::Arc::new(Gate::default()));
+    let shim = bench
+        .attach(|stub: ShimStub| async move {
             let waiting = {
                 let stub = stub.clone();
                 tokio::spawn(async move { stub.invoke("gate", &["wait"]).await })
             };
             // the first request is active from before the gate says so
-            super::calls::Gate::entered().await;
-            let put = PutState { key: "dropped".into(), value: "x".into(), ..Default::default() };
+            Gate::entered().await;
+            let put = PutState {
+                key: "dropped".into(),
+                value: "x".into(),
+                ..Default::default()
+            };
             stub.send(stub.message(Type::PutState, put.encode_to_vec())).await;
-            stub.send(stub.message(Type::Keepalive, "")).await;
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            super::calls::Gate::open();
+            // taken in turn, so its answer proves that the request before it was looked at
+            let mut probe = stub.message(Type::GetState, "");
+            probe.txid = "nobody".into();
+            stub.send(probe).await;
             waiting.await.unwrap()?;
             stub.put_state("kept", "x").await?;
             Ok::<_, String>("")
         })
         .await;
+    let opener = {
+        let shim = shim.clone();
+        tokio::spawn(async move {
+            shim.wait_for(Type::Error).await;
+            Gate::open();
+        })
+    };
+    let (result, simulator) = bench.execute(invoke("mycc", &[])).await;
     result.unwrap();
+    opener.await.unwrap();
+    assert_eq!(shim.orphans().len(), 1, "only the probe was answered");
     assert_eq!(written(&rwset(&simulator, "mycc")), [("kept".into(), "x".into())]);
 }
 
@@ -287,10 +358,17 @@ async fn requests_after_the_answer_change_nothing() {
     let shim = bench
         .attach(|stub| async move {
             let put = |key: &str| {
-                let put = PutState { key: key.into(), value: "x".into(), ..Default::default() };
+                let put = PutState {
+                    key: key.into(),
+                    value: "x".into(),
+                    ..Default::default()
+                };
                 stub.message(Type::PutState, put.encode_to_vec())
             };
-            let response = protos::peer::Response { status: 200, ..Default::default() };
+            let response = protos::peer::Response {
+                status: 200,
+                ..Default::default()
+            };
             let completed = stub.message(Type::Completed, response.encode_to_vec());
             ShimAnswer::Raw(vec![put("before"), completed, put("after")])
         })
@@ -298,13 +376,22 @@ async fn requests_after_the_answer_change_nothing() {
     let (result, simulator) = bench.execute(invoke("mycc", &[])).await;
     result.unwrap();
     let refused = shim.wait_for(Type::Error).await;
-    assert_eq!(refused.payload, "PUT_STATE failed: transaction ID: tx: no ledger context");
-    assert_eq!(written(&rwset(&simulator, "mycc")), [("before".into(), "x".into())]);
+    assert_eq!(
+        refused.payload,
+        "PUT_STATE failed: transaction ID: tx: no ledger context"
+    );
+    assert_eq!(
+        written(&rwset(&simulator, "mycc")),
+        [("before".into(), "x".into())]
+    );
 }
 
 #[test]
 fn a_result_larger_than_a_message_becomes_an_error() {
-    let message = protos::peer::ChaincodeMessage { txid: "tx".into(), ..Default::default() };
+    let message = protos::peer::ChaincodeMessage {
+        txid: "tx".into(),
+        ..Default::default()
+    };
     let huge = Bytes::from(vec![0; protos::MAX_MESSAGE_SIZE]);
     let reply = super::super::reply(Type::GetState, &message, Ok(huge));
     assert_eq!(reply.r#type, i32::from(Type::Error));
