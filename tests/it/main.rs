@@ -1,0 +1,1 @@
+//! Behaviours of a peer, seen over gRPC.
