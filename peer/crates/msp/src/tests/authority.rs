@@ -48,6 +48,14 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(ca_params(common_name), key).unwrap())
     }
 
+    /// A root whose path length constraint is zero.
+    pub(super) fn root_without_intermediates(common_name: &str) -> Self {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = ca_params(common_name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
     pub(super) fn root_p384(common_name: &str) -> Self {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
         Self(CertifiedIssuer::self_signed(ca_params(common_name), key).unwrap())

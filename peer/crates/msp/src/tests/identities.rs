@@ -147,7 +147,7 @@ fn an_identity_for_another_purpose_is_refused() {
 }
 
 #[test]
-fn an_intermediate_that_allows_no_further_cas_has_none() {
+fn an_identity_of_an_intermediate_needs_that_intermediate() {
     let root = Authority::root("ca");
     let intermediate = root.intermediate("intermediate");
     let mut config = config("A", &[&root]);
@@ -161,6 +161,27 @@ fn an_intermediate_that_allows_no_further_cas_has_none() {
     config.intermediate_certs.clear();
     let error = msp(&config).deserialize(&member.serialized("A")).unwrap_err();
     assert!(wire_message(&error).contains("unknown authority"));
+}
+
+#[test]
+fn a_ca_that_allows_no_further_cas_has_none_that_count() {
+    let root = Authority::root_without_intermediates("ca");
+    let intermediate = root.intermediate("intermediate");
+    let mut config = config("A", &[&root]);
+    msp(&config)
+        .deserialize(&root.member(&[]).serialized("A"))
+        .unwrap()
+        .validate()
+        .unwrap();
+    config.intermediate_certs = vec![intermediate.pem()];
+    let msp = msp(&config);
+    let error = msp
+        .deserialize(&intermediate.member(&[]).serialized("A"))
+        .unwrap_err();
+    assert_eq!(
+        wire_message(&error),
+        "the supplied identity is not valid: x509: too many intermediates for path length constraint"
+    );
 }
 
 #[test]
