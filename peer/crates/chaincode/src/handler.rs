@@ -185,14 +185,14 @@ impl ChaincodeHandler {
     }
 
     /// Puts a message into the queue if there is room, without waiting.
-    pub(crate) fn try_send(&self, message: ChaincodeMessage) -> Result<(), Option<ChaincodeMessage>> {
+    pub(crate) fn try_send(&self, message: ChaincodeMessage) -> Result<(), Option<Box<ChaincodeMessage>>> {
         let outbound = self.outbound.lock().clone();
         let Some(outbound) = outbound else {
             return Err(None);
         };
         match outbound.try_send(Ok(message)) {
             Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(Ok(message))) => Err(Some(message)),
+            Err(mpsc::error::TrySendError::Full(Ok(message))) => Err(Some(Box::new(message))),
             Err(_closed) => Err(None),
         }
     }

@@ -54,7 +54,7 @@ pub enum RequestError {
     AccessDenied(Box<dyn std::error::Error + Send + Sync>),
     /// The other chaincode could not be run.
     #[error("execute failed")]
-    Execute(#[source] InvokeError),
+    Execute(#[source] Box<InvokeError>),
     /// The request ended without an answer; a bug in the peer.
     #[error("panic during execution")]
     Panicked,
@@ -132,7 +132,7 @@ fn on_ledger(request: Request, permit: OwnedSemaphorePermit) {
     let reply = answer(&request, permit);
     let handler = request.handler;
     if let Err(Some(reply)) = handler.try_send(reply) {
-        tokio::spawn(async move { handler.send(reply).await.ok() });
+        tokio::spawn(async move { handler.send(*reply).await.ok() });
     }
 }
 

@@ -42,7 +42,7 @@ pub enum ExecuteError {
         tx_id: TxId,
         /// Why.
         #[source]
-        source: InvokeError,
+        source: Box<InvokeError>,
     },
     /// The answer is not a response.
     #[error("failed to unmarshal response for transaction {tx_id}")]
@@ -233,7 +233,7 @@ impl ChaincodeSupport {
         let name = invocation.chaincode.name.clone();
         let failed = |source| ExecuteError::Failed {
             tx_id: tx_id.clone(),
-            source,
+            source: Box::new(source),
         };
         let mut outcome = match self.system_chaincode(&name) {
             Some(system) => {

@@ -39,7 +39,7 @@ pub(super) async fn run(request: &Request) -> Result<Bytes, RequestError> {
     let message = support
         .invoke_by_name(Arc::new(params), &target.name, input)
         .await
-        .map_err(RequestError::Execute)?;
+        .map_err(|error| RequestError::Execute(Box::new(error)))?;
     Ok(message.encode_to_vec().into())
 }
 

@@ -27,13 +27,16 @@ pub enum FakeStart {
     Hang,
 }
 
+/// An instance: where its exit is told, and its chaincode if it has connected.
+type Running = (watch::Sender<Option<ExitInfo>>, Option<ShimHandle>);
+
 /// A runtime without processes.
 #[derive(Default)]
 pub struct FakeVm {
     support: Mutex<Weak<ChaincodeSupport>>,
     plans: Mutex<HashMap<String, FakeStart>>,
     requests: Mutex<Vec<StartRequest>>,
-    running: Mutex<HashMap<String, (watch::Sender<Option<ExitInfo>>, Option<ShimHandle>)>>,
+    running: Mutex<HashMap<String, Running>>,
     stops: AtomicUsize,
 }
 
