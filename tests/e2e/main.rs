@@ -1,1 +1,5 @@
-//! End to end: real shims, real clients.
+//! End to end: the real binary, real shims from npm, somebody else's client.
+
+mod dev;
+mod roundtrip;
+mod shims;

@@ -1,1 +1,6 @@
 //! Behaviours of a peer, seen over gRPC.
+
+mod architecture;
+mod endorse;
+mod hostile_chaincode;
+mod hostile_proposals;

@@ -1,1 +1,7 @@
-//! Integration tests: the harness and the behaviours.
+//! The harness of the integration tests: a network in the test's process, a scripted chaincode, forged proposals.
+
+pub mod binaries;
+pub mod forge;
+pub mod network;
+pub mod packages;
+pub mod shim;

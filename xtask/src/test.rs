@@ -12,6 +12,8 @@ pub fn run_selected(selection: &[String]) -> Result<()> {
     announce("fetching the npm packages of the client tests (npm ci)");
     let client = root().join("tests/client");
     steps::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(client))?;
+    announce("building the peer and the plugins");
+    steps::run(&mut cargo(&["build", "--workspace"]))?;
     let mut test = cargo(&["test"]);
     if selection.is_empty() {
         announce("running the tests of the whole workspace (cargo test --workspace)");

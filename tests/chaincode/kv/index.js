@@ -111,7 +111,7 @@ class KeyValue {
     async Init(stub) {
         const args = stub.getArgs();
         if (args[0] === 'fail') {
-            return shim.error(Buffer.from('init refused'));
+            return shim.error('init refused');
         }
         for (let i = 0; i + 1 < args.length; i += 2) {
             await stub.putState(args[i], Buffer.from(args[i + 1]));
@@ -123,7 +123,7 @@ class KeyValue {
         const { fcn, params } = stub.getFunctionAndParameters();
         const run = Object.hasOwn(functions, fcn) ? functions[fcn] : undefined;
         if (!run) {
-            return shim.error(Buffer.from(`unknown function ${fcn}`));
+            return shim.error(`unknown function ${fcn}`);
         }
         try {
             const result = await run(stub, ...params);
@@ -132,7 +132,7 @@ class KeyValue {
             }
             return shim.success(result === undefined ? undefined : Buffer.from(result));
         } catch (error) {
-            return shim.error(Buffer.from(error.message));
+            return shim.error(error.message);
         }
     }
 }

@@ -1,0 +1,62 @@
+//! A chaincode that does not keep to the protocol costs its own transaction, nothing else.
+
+use integration::network::Harness;
+use integration::shim::Shim;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misbehaving_chaincode_costs_its_own_transaction_only() {
+    let harness = Harness::start().await;
+    let height = harness.height();
+    let timeout = "timeout expired while executing transaction";
+    let table = [
+        ("garbage", 500, "failed to unmarshal response for transaction"),
+        ("error", 500, "transaction returned with failure: no"),
+        ("twice", 200, ""),
+        ("other transaction", 500, timeout),
+        ("undecodable request", 500, "unmarshal failed"),
+        ("request outside", 200, ""),
+        ("private", 500, "GET_STATE failed: transaction ID: "),
+        ("rich query", 500, "ExecuteQuery not supported for leveldb"),
+        ("unknown iterator", 500, "query iterator not found"),
+        ("unknown chaincode", 500, "INVOKE_CHAINCODE failed: transaction ID: "),
+        ("register again", 500, "chaincode stream terminated"),
+        ("out of turn", 500, "chaincode stream terminated"),
+        ("hang up", 500, "chaincode stream terminated"),
+        ("silence", 500, timeout),
+    ];
+    for (behaviour, status, text) in table {
+        let shim = harness.connect("kv:1").await;
+        let answer = harness.call(&[behaviour]).await.unwrap_or_else(|status| panic!("{behaviour}: {status:?}"));
+        let response = answer.response.unwrap_or_default();
+        assert_eq!(response.status, status, "{behaviour}: {response:?}");
+        assert!(response.message.contains(text), "{behaviour}: {response:?}");
+        drop(shim);
+    }
+    let shim = harness.connect("kv:1").await;
+    // the peer may answer a flood as it likes, as long as it answers and goes on
+    harness.call(&["flood"]).await.expect("an answer");
+    drop(shim);
+    let _shim = harness.connect("kv:1").await;
+    let answer = harness.call(&["put", "a"]).await.expect("a good transaction");
+    assert!(answer.endorsement.is_some(), "{answer:?}");
+    assert_eq!(harness.height(), height, "nothing was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_taken_once() {
+    let harness = Harness::start().await;
+    let _shim = harness.connect("kv:1").await;
+    let address = format!("127.0.0.1:{}", harness.network.ports().chaincode);
+    assert!(Shim::register(&address, "kv:1").await.is_err(), "registered twice");
+    assert!(Shim::register(&address, "").await.is_err(), "registered without a name");
+    assert!(harness.call(&["noop"]).await.expect("still there").endorsement.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chaincode_that_nobody_started_is_named() {
+    let harness = Harness::start().await;
+    let answer = harness.call(&["noop"]).await.expect("an answer");
+    let response = answer.response.unwrap_or_default();
+    assert_eq!(response.status, 500);
+    assert!(response.message.contains("kv:1"), "{response:?}");
+}
