@@ -15,6 +15,10 @@ mod lscc_rules;
 mod namespaces;
 mod rules;
 mod rwset;
+#[cfg(any(test, feature = "test-support"))]
+pub mod test_support;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod upgrades;
 mod validator;
