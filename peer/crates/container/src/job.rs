@@ -90,7 +90,9 @@ impl JobRunner {
     pub(crate) async fn start(self: &Arc<Self>, job: Job) -> io::Result<RunningJob> {
         let runner = Arc::clone(self);
         // Groups are files, and starting a process takes a moment.
-        tokio::task::spawn_blocking(move || runner.start_blocking(job)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || runner.start_blocking(job))
+            .await
+            .map_err(io::Error::other)?
     }
 
     fn start_blocking(&self, job: Job) -> io::Result<RunningJob> {

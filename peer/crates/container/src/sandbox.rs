@@ -13,11 +13,15 @@ mod spec;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use nix::unistd::{Gid, Uid};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Gid, Pid, Uid};
 use tokio::process::Command;
 
 use cgroup::CgroupBase;
@@ -146,9 +150,10 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    fn probe(&mut self, helper: &PathBuf, config: &ProcessConfig) {
+    fn probe(&mut self, helper: &Path, config: &ProcessConfig) {
         let uid = Uid::effective().as_raw();
-        let as_root = (uid == 0 && config.strongest == Level::Full).then_some(Isolation::Root { user: config.user });
+        let as_root =
+            (uid == 0 && config.strongest == Level::Full).then_some(Isolation::Root { user: config.user });
         let gid = Gid::effective().as_raw();
         let in_user_namespace =
             (config.strongest >= Level::Namespaces).then_some(Isolation::UserNamespace { uid, gid });
@@ -157,7 +162,7 @@ impl Sandbox {
             match try_out(helper, isolation, config) {
                 Ok(landlock) => {
                     (self.helper, self.isolation, self.landlock) =
-                        (Some(helper.clone()), isolation, landlock);
+                        (Some(helper.to_owned()), isolation, landlock);
                     break;
                 }
                 Err(why) => self.refused.push(format!("{isolation}: {why}")),
@@ -242,18 +247,38 @@ impl Sandbox {
     }
 }
 
+/// Time for the helper to try itself out; it takes some ten milliseconds.
+const PROBE_TIME: Duration = Duration::from_secs(10);
+
 /// Runs the helper without a job; tells whether Landlock is in force.
-fn try_out(helper: &PathBuf, isolation: Isolation, config: &ProcessConfig) -> Result<bool, String> {
+fn try_out(helper: &Path, isolation: Isolation, config: &ProcessConfig) -> Result<bool, String> {
     let spec = JobSpec::probe(config, isolation)
         .to_json()
         .map_err(|error| error.to_string())?;
-    let output = std::process::Command::new(helper)
+    let mut command = std::process::Command::new(helper);
+    command
         .args([HELPER, "enter", &spec])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{}: {error}", helper.display()))?;
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let failed = |error: io::Error| format!("{}: {error}", helper.display());
+    let child = command.spawn().map_err(failed)?;
+    let pid = i32::try_from(child.id()).map(Pid::from_raw);
+    let (answer, output) = mpsc::channel();
+    // A thread, because the standard library cannot wait for output with a deadline.
+    thread::spawn(move || answer.send(child.wait_with_output()));
+    let output = match output.recv_timeout(PROBE_TIME) {
+        Ok(output) => output.map_err(failed)?,
+        Err(late) => {
+            let killed = pid.is_ok_and(|pid| kill(pid, Signal::SIGKILL).is_ok());
+            return Err(format!(
+                "{}: no answer ({late}, killed: {killed})",
+                helper.display()
+            ));
+        }
+    };
     let answer = String::from_utf8_lossy(&output.stdout);
     // Any program could exit with 0; only the helper knows the answer.
     match answer.trim().strip_prefix(PROBE_ANSWER) {

@@ -14,6 +14,9 @@ use container::{
 use protos::wire_message;
 use support::{Setup, alive, eventually, is_root, platform, setup};
 
+/// Weaker levels are had on any machine; where the stronger ones are missing they are tried twice.
+const LEVELS: [Level; 4] = [Level::Full, Level::Namespaces, Level::Basic, Level::Off];
+
 #[tokio::test]
 async fn a_build_runs_in_private_folders_and_its_output_is_started() {
     let setup = setup().await;
@@ -289,11 +292,11 @@ async fn builds_share_a_cache_and_see_nothing_of_the_peers_environment() {
 
 #[tokio::test]
 async fn stop_is_polite_first_and_ends_the_whole_tree_then() {
-    for mode in [SandboxMode::Auto, SandboxMode::Off] {
+    for level in LEVELS {
         let setup = setup().await;
         let polite = "trap 'echo bye; exit 5' TERM; : > $TMPDIR/up; while :; do sleep 0.05; done";
         let vm = setup.vm_with(platform("true", &["sh", "-c", polite], |_| {}), |config| {
-            config.sandbox = mode
+            config.strongest = level
         });
         let started = vm.start(&fake::request("mycc:1.0")).await.unwrap();
         setup.wait_until_up().await;
@@ -302,7 +305,7 @@ async fn stop_is_polite_first_and_ends_the_whole_tree_then() {
         assert_eq!(
             (exit.code, exit.last_lines.last().unwrap().as_str()),
             (Some(5), "bye"),
-            "{mode:?}"
+            "{level}"
         );
         vm.stop("mycc:1.0").await.unwrap();
         vm.stop("unknown:1").await.unwrap();
@@ -311,13 +314,13 @@ async fn stop_is_polite_first_and_ends_the_whole_tree_then() {
 
 #[tokio::test]
 async fn stop_and_exit_leave_no_process_behind() {
-    for mode in [SandboxMode::Auto, SandboxMode::Off] {
+    for level in LEVELS {
         let setup = setup().await;
         // Ignores SIGTERM, has a child, and one that left the process group.
         let stubborn =
             "trap '' TERM; sleep 7654.5 & setsid sleep 7654.5 & : > $TMPDIR/up; while :; do sleep 0.05; done";
         let vm = setup.vm_with(platform("true", &["sh", "-c", stubborn], |_| {}), |config| {
-            config.sandbox = mode;
+            config.strongest = level;
             config.stop_grace = Duration::from_millis(100);
         });
         let started = vm.start(&fake::request("mycc:1.0")).await.unwrap();
@@ -325,7 +328,7 @@ async fn stop_and_exit_leave_no_process_behind() {
         let marker = setup.marker();
         eventually(|| support::processes_with(&marker).len() >= 3).await;
         vm.stop("mycc:1.0").await.unwrap();
-        assert_eq!(started.exit.wait().await.signal, Some(9), "{mode:?}");
+        assert_eq!(started.exit.wait().await.signal, Some(9), "{level}");
         let survivors = || support::processes_with(&marker);
         if vm.level() >= Level::Namespaces {
             eventually(|| survivors().is_empty()).await;
@@ -472,5 +475,89 @@ async fn root_with_cgroups_has_the_full_sandbox() {
     } else {
         eprintln!("level here: {}", vm.level());
         assert!(vm.level() >= Level::Basic);
+    }
+}
+
+#[tokio::test]
+async fn levels_can_be_lowered() {
+    let setup = setup().await;
+    for level in LEVELS {
+        let vm = setup.vm_with(platform("true", &["true"], |_| {}), |config| {
+            config.strongest = level
+        });
+        assert!(vm.level() <= level, "{} above {level}", vm.level());
+        assert_eq!(
+            vm.start(&fake::request("mycc:1.0"))
+                .await
+                .unwrap()
+                .exit
+                .wait()
+                .await
+                .code,
+            Some(0),
+            "{level}"
+        );
+    }
+}
+
+/// Names the folder of the peer that `a_killed_peer_takes_its_processes_with_it` kills, and its level.
+const DOOMED: &str = "CONTAINER_TEST_DOOMED_PEER";
+
+/// Started by the next test in a process of its own; on its own it does nothing.
+#[tokio::test]
+async fn doomed_peer() {
+    let Ok(text) = std::env::var(DOOMED) else { return };
+    let (level, root) = text.split_once(':').unwrap();
+    let mut config = setup().await.config();
+    config.root = root.into();
+    config.strongest = LEVELS
+        .into_iter()
+        .find(|known| known.to_string() == level)
+        .unwrap();
+    let launch = ["sh", "-c", ": > $TMPDIR/up; exec sleep 7654.5"];
+    let vm = ProcessVm::new(
+        config,
+        Setup::naming(),
+        Arc::new(platform("true", &launch, |_| {})),
+    )
+    .unwrap();
+    vm.start(&fake::request("mycc:1.0"))
+        .await
+        .unwrap()
+        .exit
+        .wait()
+        .await;
+}
+
+#[tokio::test]
+async fn a_killed_peer_takes_its_processes_with_it() {
+    for level in [Level::Full, Level::Namespaces, Level::Basic] {
+        let setup = setup().await;
+        let mut peer = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "doomed_peer"])
+            .env(DOOMED, format!("{level}:{}", setup.root().display()))
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        setup.wait_until_up().await;
+        let marker = setup.marker();
+        let started = || {
+            support::processes_with(&marker)
+                .into_iter()
+                .filter(|pid| *pid != peer.id())
+                .count()
+        };
+        assert!(started() > 0);
+        peer.kill().unwrap();
+        peer.wait().unwrap();
+        eventually(|| support::processes_with(&marker).is_empty()).await;
+        // What it left on disk is cleaned up by the next one.
+        drop(setup.vm(platform("true", &[], |_| {})));
+        let left = support::sub_folders(setup.root())
+            .iter()
+            .flat_map(|cc| support::sub_folders(cc))
+            .filter(|path| path.join("tls").exists())
+            .count();
+        assert_eq!(left, 0, "{level}");
     }
 }

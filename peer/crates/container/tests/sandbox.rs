@@ -40,6 +40,40 @@ async fn chaincode_sees_only_its_own_processes_and_has_no_rights() {
 }
 
 #[tokio::test]
+async fn the_basic_level_takes_capabilities_and_other_folders_away() {
+    let setup = setup().await;
+    let outside = setup.shared_file("outside");
+    let script = format!(
+        "grep CapPrm /proc/self/status | tr -d '\\t'; ( : > {0} ) 2>/dev/null; cat {1}/lock; : > $TMPDIR/x && echo wrote",
+        outside.display(),
+        setup.root().display()
+    );
+    let (level, exit) = run(&setup, &script, |config| config.strongest = Level::Basic).await;
+    assert_eq!(level, Level::Basic);
+    assert_eq!(
+        exit.last_lines.first().unwrap(),
+        "CapPrm:0000000000000000",
+        "{exit}"
+    );
+    assert_eq!(
+        (exit.code, exit.last_lines.last().unwrap().as_str()),
+        (Some(0), "wrote"),
+        "{exit}"
+    );
+    if exit.last_lines.len() == 2 {
+        eprintln!("skipped: no Landlock");
+        return;
+    }
+    assert!(
+        exit.last_lines
+            .iter()
+            .any(|line| line.contains("lock: Permission denied")),
+        "{exit}"
+    );
+    assert!(!outside.exists());
+}
+
+#[tokio::test]
 async fn chaincode_writes_only_to_its_own_folders() {
     let setup = setup().await;
     let outside = setup.shared_file("outside");

@@ -180,10 +180,9 @@ impl Builder {
             r#type = source.chaincode_type,
             "building chaincode"
         );
-        let work = self
-            .folders
-            .new_build(name)
-            .map_err(VmError::io(Phase::Unpack, "make a folder for the build"))?;
+        let (folders, name) = (Arc::clone(&self.folders), name.to_owned());
+        let make = move || folders.new_build(&name);
+        let work = blocking(Phase::Unpack, "make a folder for the build", make).await?;
         let built = self.build(source, plan, &work, place).await;
         if let Err(error) = remove_tree(work).await {
             tracing::warn!(%error, "folder of a build was not removed");
@@ -316,11 +315,11 @@ fn write_plan_file(input: &Path, name: &str, content: &[u8]) -> Result<(), Unpac
     })
 }
 
-async fn blocking(
+async fn blocking<T: Send + 'static>(
     phase: Phase,
     action: &'static str,
-    work: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> Result<(), VmError> {
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, VmError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(VmError::io(phase, action)),
         Err(lost) => Err(VmError::lost(phase, lost)),

@@ -1,6 +1,6 @@
 //! Folders of the process runtime:
 //! `<root>/lock`, `<root>/cache-<user>/` (shared by all builds), and per chaincode
-//! `<root>/<name>/build-<hash>/output/`, `<root>/<name>/new-*/` (a build at work), `<root>/<name>/run-*/` (an instance).
+//! `<root>/<name>/build-<hash>-<user>/output/`, `<root>/<name>/new-*/` (a build at work), `<root>/<name>/run-*/` (an instance).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -63,9 +63,11 @@ impl Folders {
         &self.root
     }
 
-    /// Where the build with that hash ends up.
+    /// Where the build with that hash ends up. By user: what another one built could not be read.
     pub(super) fn build(&self, name: &str, hash: &str) -> PathBuf {
-        self.root.join(name).join(format!("build-{hash}"))
+        self.root
+            .join(name)
+            .join(format!("build-{hash}-{}", self.builder()))
     }
 
     /// A fresh folder for a build at work.
@@ -78,11 +80,9 @@ impl Folders {
         self.fresh(name, RUN)
     }
 
-    /// The cache that builds share: packages are fetched once.
+    /// The cache that builds of one user share: packages are fetched once.
     pub(super) fn cache(&self) -> io::Result<PathBuf> {
-        // By user, since files of another one could not be read.
-        let user = self.user.unwrap_or_else(|| Uid::effective().as_raw());
-        let cache = self.root.join(format!("cache-{user}"));
+        let cache = self.root.join(format!("cache-{}", self.builder()));
         private_folder(&cache)?;
         self.hand_over(&cache)?;
         Ok(cache)
@@ -122,6 +122,10 @@ impl Folders {
     /// Removes all that belongs to one chaincode.
     pub(super) async fn remove(&self, name: String) -> io::Result<()> {
         remove_tree(self.root.join(name)).await
+    }
+
+    fn builder(&self) -> u32 {
+        self.user.unwrap_or_else(|| Uid::effective().as_raw())
     }
 
     fn fresh(&self, name: &str, kind: &str) -> io::Result<PathBuf> {

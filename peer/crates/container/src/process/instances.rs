@@ -64,7 +64,10 @@ impl Instances {
         // Its own task: a caller that gives up must not leave a process that no list knows.
         let launch = async move {
             let job = Arc::new(
-                runner.start(job).await.map_err(VmError::io(Phase::Start, "start-could not start container"))?,
+                runner
+                    .start(job)
+                    .await
+                    .map_err(VmError::io(Phase::Start, "start-could not start container"))?,
             );
             let exit = job.exit().clone();
             let old = running.lock().insert(id.clone(), Arc::clone(&job));
