@@ -1,5 +1,11 @@
 //! The process runtime with real processes: builds, starts, environment, limits and the end of whole trees.
 //! The sandbox's helper is this crate's own small program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot be set up fails; clippy's exemption does not reach helper functions"
+)]
 
 #[path = "support/setup.rs"]
 mod support;

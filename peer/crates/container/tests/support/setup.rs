@@ -1,6 +1,13 @@
 //! Set-up of the process runtime for tests: a folder, a configuration with a fixed environment, and ways to look at
 //! processes from outside.
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a test that cannot be set up fails; clippy's exemption does not reach helper functions"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
