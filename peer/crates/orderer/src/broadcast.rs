@@ -40,9 +40,10 @@ async fn answer_all<S>(
 {
     loop {
         let request = tokio::select! {
-            request = requests.next() => request,
-            () = answers.closed() => return,
+            biased;
             () = registrar.shutdown_token().cancelled() => return,
+            () = answers.closed() => return,
+            request = requests.next() => request,
         };
         let envelope = match request {
             Some(Ok(envelope)) => envelope,

@@ -155,10 +155,10 @@ impl ChainTask {
         });
         let resources = building.await?.map_err(own)?;
         let block = self.writer.next_config(&envelope, &self.signer)?;
-        self.append(block).await?;
         info!(channel = %self.chain.id, sequence = resources.sequence(), "channel has a new configuration");
+        // in force before the block can be read: who has seen the block is judged by it
         self.chain.reconfigure(resources);
-        Ok(())
+        self.append(block).await
     }
 
     /// The new channel comes first: a crash in between leaves a channel that works, not a block that promises one.

@@ -8,6 +8,18 @@ use protos::orderer::deliver_response::Type;
 
 use super::network::{CHANNEL, Network, broadcast, broadcast_all, deliver, seek, transaction};
 
+/// An envelope whose payload has no header.
+fn headless() -> Envelope {
+    let payload = Payload {
+        header: None,
+        data: "x".into(),
+    };
+    Envelope {
+        payload: payload.encode_to_vec().into(),
+        ..Default::default()
+    }
+}
+
 #[tokio::test]
 async fn messages_are_refused_with_fabrics_statuses() {
     let network = Network::new();
@@ -31,16 +43,9 @@ async fn messages_are_refused_with_fabrics_statuses() {
         payload: Bytes::from_static(&[0xff]),
         ..Default::default()
     };
-    let headless = Payload {
-        header: None,
-        data: "x".into(),
-    }
-    .encode_to_vec();
-    let headless = Envelope {
-        payload: headless.into(),
-        ..Default::default()
-    };
+    let headless = headless();
     let denied = ": permission denied";
+    let direct = "message is of type that cannot be processed directly";
     let table = [
         ("forged", forged, Status::Forbidden, denied.to_owned()),
         (
@@ -65,13 +70,13 @@ async fn messages_are_refused_with_fabrics_statuses() {
             "config",
             typed(HeaderType::Config),
             Status::BadRequest,
-            "message is of type that cannot be processed directly".into(),
+            direct.to_owned(),
         ),
         (
             "orderer transaction",
             typed(HeaderType::OrdererTransaction),
             Status::BadRequest,
-            "message is of type that cannot be processed directly".into(),
+            direct.to_owned(),
         ),
         ("empty", Envelope::default(), Status::BadRequest, String::new()),
         ("garbage", garbage, Status::BadRequest, String::new()),
