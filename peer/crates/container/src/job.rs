@@ -82,6 +82,11 @@ impl JobRunner {
         self.closed.send_replace(true);
     }
 
+    /// Waits until the last job is cleaned up.
+    pub(crate) async fn idle(&self) {
+        self.closed.closed().await;
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         *self.closed.borrow()
     }

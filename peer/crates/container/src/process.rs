@@ -7,8 +7,10 @@ mod instances;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 pub use config::{Limits, ProcessConfig};
 
@@ -38,10 +40,14 @@ pub enum OpenError {
     Runtime(#[source] tokio::runtime::TryCurrentError),
 }
 
+/// Time at shutdown for what follows the end of the processes: folders and groups are removed.
+const CLEAN_UP: Duration = Duration::from_secs(10);
+
 /// Runs chaincode as child processes. Dropping it ends them all at once.
 pub struct ProcessVm {
     naming: Naming,
     level: Level,
+    grace: Duration,
     folders: Arc<Folders>,
     runner: Arc<JobRunner>,
     builds: Builds,
@@ -73,6 +79,7 @@ impl ProcessVm {
         Ok(Self {
             naming,
             level,
+            grace: config.stop_grace,
             builds: Builds::new(
                 platforms,
                 Arc::clone(&config),
@@ -94,8 +101,14 @@ impl ProcessVm {
     pub async fn shutdown(&self) {
         self.runner.close();
         self.builds.close();
-        self.instances.stop_all().await;
-        self.builds.wait_all().await;
+        let ended = async {
+            self.instances.stop_all().await;
+            self.builds.wait_all().await;
+            self.runner.idle().await;
+        };
+        if timeout(self.grace.saturating_add(CLEAN_UP), ended).await.is_err() {
+            tracing::warn!("chaincode processes are not cleaned up yet, the next start will do it");
+        }
     }
 }
 

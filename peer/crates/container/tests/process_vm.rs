@@ -357,6 +357,18 @@ async fn a_second_start_ends_the_first_and_shutdown_ends_all() {
     assert!(second.exit.try_get().is_none() && other.exit.try_get().is_none());
     vm.shutdown().await;
     assert!(second.exit.try_get().is_some() && other.exit.try_get().is_some());
+    // With their keys, and the groups they were in.
+    let mut left = support::sub_folders(setup.root())
+        .into_iter()
+        .flat_map(|cc| support::sub_folders(&cc));
+    assert!(left.all(|path| !path.join("tls").exists()));
+    if vm.level() == Level::Full {
+        let groups = support::groups_of(setup.root());
+        assert!(
+            groups.iter().all(|group| support::sub_folders(group).is_empty()),
+            "{groups:?}"
+        );
+    }
     assert!(matches!(
         vm.start(&fake::request("mycc:1.0")).await,
         Err(VmError::ShuttingDown)

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::builds::Build;
 use super::config::ProcessConfig;
@@ -25,6 +26,8 @@ pub(super) struct Instances {
     folders: Arc<Folders>,
     runner: Arc<JobRunner>,
     running: Arc<Mutex<BTreeMap<String, Arc<RunningJob>>>>,
+    /// Has a receiver for every instance that is not cleaned up yet.
+    present: watch::Sender<()>,
 }
 
 impl Instances {
@@ -34,6 +37,7 @@ impl Instances {
             folders,
             runner,
             running: Arc::default(),
+            present: watch::Sender::new(()),
         }
     }
 
@@ -60,6 +64,7 @@ impl Instances {
         let job = self.job(&request, argv, &build.output, &run, tls.as_ref());
         let runner = Arc::clone(&self.runner);
         let running = Arc::clone(&self.running);
+        let presence = self.present.subscribe();
         let id = request.chaincode_id;
         // Its own task: a caller that gives up must not leave a process that no list knows.
         let launch = async move {
@@ -75,7 +80,10 @@ impl Instances {
                 old.stop().await;
             }
             tracing::info!(chaincode = id, "chaincode process started");
-            tokio::spawn(clean_up(running, id, job, run));
+            tokio::spawn(async move {
+                clean_up(running, id, job, run).await;
+                drop(presence);
+            });
             Ok(Started { exit })
         };
         tokio::spawn(launch)
@@ -91,10 +99,11 @@ impl Instances {
         }
     }
 
-    /// Ends them all, at the same time.
+    /// Ends them all, at the same time, and waits until their keys are gone from the disk.
     pub(super) async fn stop_all(&self) {
         let jobs: Vec<_> = self.running.lock().values().cloned().collect();
         join_all(jobs.iter().map(|job| job.stop())).await;
+        self.present.closed().await;
     }
 
     fn job(

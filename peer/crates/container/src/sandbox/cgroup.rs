@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -30,6 +31,20 @@ pub(crate) struct CgroupBase {
     kill: Option<PathBuf>,
     v2: bool,
     next: AtomicU64,
+    folders: Arc<BaseFolders>,
+}
+
+/// Removed with the last group in them.
+struct BaseFolders(Vec<PathBuf>);
+
+impl Drop for BaseFolders {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            if let Err(error) = remove_group(folder) {
+                tracing::debug!(%error, group = %folder.display(), "group of chaincodes is still busy");
+            }
+        }
+    }
 }
 
 impl CgroupBase {
@@ -41,23 +56,16 @@ impl CgroupBase {
         );
         let hash = sha256_hex(root.as_os_str().as_encoded_bytes());
         let name = format!("fabric-chaincode-{}", hash.chars().take(16).collect::<String>());
-        let base = match layout {
+        let (memory, pids, kill, v2) = match layout {
             Layout {
                 memory_v1: Some(memory),
                 pids_v1: Some(pids),
                 unified,
                 ..
             } => {
-                let kill = unified
-                    .map(|unified| unified.join(&name))
-                    .filter(|kill| fs::create_dir_all(kill).is_ok());
-                Self {
-                    memory: memory.join(&name),
-                    pids: pids.join(&name),
-                    kill,
-                    v2: false,
-                    next: AtomicU64::new(0),
-                }
+                let kill = unified.map(|unified| unified.join(&name));
+                let kill = kill.filter(|kill| fs::create_dir_all(kill).is_ok());
+                (memory.join(&name), pids.join(&name), kill, false)
             }
             Layout {
                 unified: Some(own),
@@ -68,20 +76,25 @@ impl CgroupBase {
                 let dir = parent
                     .ok_or_else(|| io::Error::other("no group that passes on memory and pids"))?
                     .join(&name);
-                Self {
-                    memory: dir.clone(),
-                    pids: dir.clone(),
-                    kill: Some(dir),
-                    v2: true,
-                    next: AtomicU64::new(0),
-                }
+                (dir.clone(), dir.clone(), Some(dir), true)
             }
             _ => return Err(io::Error::other("no memory and pids controllers")),
         };
-        for folder in base.folders() {
+        let mut folders = vec![memory.clone(), pids.clone()];
+        folders.extend(kill.clone());
+        folders.dedup();
+        for folder in &folders {
             fs::create_dir_all(folder)?;
             sweep(folder)?;
         }
+        let base = Self {
+            memory,
+            pids,
+            kill,
+            v2,
+            next: AtomicU64::new(0),
+            folders: Arc::new(BaseFolders(folders)),
+        };
         if base.v2 {
             fs::write(base.memory.join("cgroup.subtree_control"), "+memory +pids")?;
         }
@@ -95,10 +108,11 @@ impl CgroupBase {
     pub(crate) fn job(&self, limits: &Limits) -> io::Result<JobCgroup> {
         let name = format!("job-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let job = JobCgroup {
-            folders: self.folders().map(|folder| folder.join(&name)).collect(),
+            folders: self.folders.0.iter().map(|folder| folder.join(&name)).collect(),
             memory: self.memory.join(&name),
             kill: self.kill.as_ref().map(|kill| kill.join(&name)),
             v2: self.v2,
+            _base: Arc::clone(&self.folders),
         };
         for folder in &job.folders {
             fs::create_dir_all(folder)?;
@@ -119,13 +133,6 @@ impl CgroupBase {
         fs::write(pids.join("pids.max"), limits.pids.to_string())?;
         Ok(job)
     }
-
-    fn folders(&self) -> impl Iterator<Item = &PathBuf> {
-        let mut folders = vec![&self.memory, &self.pids];
-        folders.extend(&self.kill);
-        folders.dedup();
-        folders.into_iter()
-    }
 }
 
 /// The groups of one job.
@@ -134,6 +141,7 @@ pub(crate) struct JobCgroup {
     memory: PathBuf,
     kill: Option<PathBuf>,
     v2: bool,
+    _base: Arc<BaseFolders>,
 }
 
 /// A group stays busy for a moment after its last process died.
