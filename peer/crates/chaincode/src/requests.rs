@@ -120,8 +120,17 @@ fn missing_context(kind: Type) -> RequestError {
     }
 }
 
+/// Runs the call in a task of its own, so that a panic in there is an answer like any other.
 async fn call_chaincode(request: Request, permit: OwnedSemaphorePermit) {
-    let result = invoke::run(&request).await;
+    let request = Arc::new(request);
+    let call = {
+        let request = request.clone();
+        tokio::spawn(async move { invoke::run(&request).await })
+    };
+    let result = call.await.unwrap_or_else(|_panic| {
+        tracing::error!("panic while one chaincode called another");
+        Err(RequestError::Panicked)
+    });
     let reply = reply(request.kind, &request.message, result);
     drop(permit);
     request.handler.send(reply).await.ok();

@@ -1,8 +1,9 @@
 //! Chaincode calls chaincode.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use prost::Message;
 use protos::peer::chaincode_message::Type;
 use protos::peer::{ChaincodeDeploymentSpec, ChaincodeInput, ChaincodeSpec, Response};
@@ -14,26 +15,34 @@ use crate::system::{SccOutcome, SystemChaincode};
 use crate::test_support::{FakeLedgers, FakeShim, ShimAnswer, ShimStub};
 use crate::transaction::TransactionParams;
 
-static ENTERED: OnceLock<Semaphore> = OnceLock::new();
-static OPEN: OnceLock<Semaphore> = OnceLock::new();
-
-fn closed() -> Semaphore {
-    Semaphore::new(0)
-}
-
-/// A system chaincode that tells who calls, and waits when told to.
-#[derive(Default)]
+/// A system chaincode that tells who calls, and waits or panics when told to.
 pub(super) struct Gate {
-    pub shut_to_chaincode: bool,
+    shut_to_chaincode: bool,
+    entered: Semaphore,
+    open: Semaphore,
 }
 
 impl Gate {
-    pub async fn entered() {
-        ENTERED.get_or_init(closed).acquire().await.unwrap().forget();
+    pub fn new() -> Arc<Self> {
+        Self::shut(false)
     }
 
-    pub fn open() {
-        OPEN.get_or_init(closed).add_permits(1);
+    fn shut(shut_to_chaincode: bool) -> Arc<Self> {
+        Arc::new(Self {
+            shut_to_chaincode,
+            entered: Semaphore::new(0),
+            open: Semaphore::new(0),
+        })
+    }
+
+    /// Waits until a call has come in that waits.
+    pub async fn entered(&self) {
+        self.entered.acquire().await.unwrap().forget();
+    }
+
+    /// Lets a waiting call go on.
+    pub fn open(&self) {
+        self.open.add_permits(1);
     }
 }
 
@@ -52,10 +61,22 @@ impl SystemChaincode for Gate {
     }
 
     async fn invoke(&self, params: &TransactionParams, input: &ChaincodeInput) -> SccOutcome {
-        assert!(input.decorations.is_empty());
-        if input.args.first().is_some_and(|arg| arg.as_ref() == b"wait") {
-            ENTERED.get_or_init(closed).add_permits(1);
-            OPEN.get_or_init(closed).acquire().await.unwrap().forget();
+        match input.args.first().map(Bytes::as_ref) {
+            Some(b"wait") => {
+                self.entered.add_permits(1);
+                self.open.acquire().await.unwrap().forget();
+            }
+            Some(b"panic") => panic!("told to"),
+            Some(b"decorations") => {
+                let payload = format!("{} decorations", input.decorations.len()).into();
+                let response = Response {
+                    status: 200,
+                    payload,
+                    ..Default::default()
+                };
+                return response.into();
+            }
+            _ => {}
         }
         let caller = params.invoked_by.clone().unwrap_or_default();
         Response {
@@ -276,10 +297,7 @@ async fn a_callees_failure_is_the_callers_to_judge() {
 #[tokio::test]
 async fn system_chaincode_is_called_without_an_access_check() {
     let bench = LedgerBench::new();
-    bench
-        .dev
-        .support
-        .register_system_chaincode(Arc::new(Gate::default()));
+    bench.dev.support.register_system_chaincode(Gate::new());
     let (result, _) = bench.run(calls("gate", "who")).await;
     assert_eq!(result.unwrap(), "mycc on ch with ledger true");
     assert!(bench.dev.channels.checks().is_empty());
@@ -288,9 +306,7 @@ async fn system_chaincode_is_called_without_an_access_check() {
 #[tokio::test]
 async fn system_chaincode_can_be_shut_to_chaincode() {
     let bench = LedgerBench::new();
-    bench.dev.support.register_system_chaincode(Arc::new(Gate {
-        shut_to_chaincode: true,
-    }));
+    bench.dev.support.register_system_chaincode(Gate::shut(true));
     let (result, _) = bench.run(calls("gate", "who")).await;
     assert_eq!(
         result.unwrap_err(),
@@ -322,10 +338,7 @@ async fn without_a_proposal_only_system_chaincode_can_be_called() {
 #[tokio::test]
 async fn without_a_channel_only_system_chaincode_can_be_called() {
     let bench = LedgerBench::new();
-    bench
-        .dev
-        .support
-        .register_system_chaincode(Arc::new(Gate::default()));
+    bench.dev.support.register_system_chaincode(Gate::new());
     let call = async |target| {
         let shim = bench.attach(calls(target, "who")).await;
         let params = TransactionParams {
@@ -356,10 +369,7 @@ async fn without_a_channel_only_system_chaincode_can_be_called() {
 #[tokio::test]
 async fn the_reply_holds_the_callees_whole_message() {
     let bench = LedgerBench::new();
-    bench
-        .dev
-        .support
-        .register_system_chaincode(Arc::new(Gate::default()));
+    bench.dev.support.register_system_chaincode(Gate::new());
     let (result, _) = bench
         .run(|stub| async move {
             let spec = ChaincodeSpec {
@@ -377,4 +387,79 @@ async fn the_reply_holds_the_callees_whole_message() {
         })
         .await;
     assert_eq!(result.unwrap(), "mycc on ch with ledger true");
+}
+
+#[tokio::test]
+async fn decorations_that_a_caller_makes_up_do_not_reach_the_callee() {
+    let bench = LedgerBench::new();
+    bench.dev.support.register_system_chaincode(Gate::new());
+    let (result, _) = bench
+        .run(|stub| async move {
+            let mut input = ChaincodeInput {
+                args: vec!["decorations".into()],
+                ..Default::default()
+            };
+            input.decorations.insert("forged".into(), "x".into());
+            let spec = ChaincodeSpec {
+                chaincode_id: Some(protos::peer::ChaincodeId {
+                    name: "gate".into(),
+                    ..Default::default()
+                }),
+                input: Some(input),
+                ..Default::default()
+            };
+            let reply = stub.request(Type::InvokeChaincode, spec.encode_to_vec()).await?;
+            let message = protos::peer::ChaincodeMessage::decode(reply).unwrap();
+            Ok::<_, String>(Response::decode(message.payload).unwrap().payload)
+        })
+        .await;
+    assert_eq!(result.unwrap(), "0 decorations");
+}
+
+#[tokio::test]
+async fn a_panic_in_a_callee_is_an_error_for_the_caller() {
+    let bench = LedgerBench::new();
+    bench.dev.support.register_system_chaincode(Gate::new());
+    let (result, _) = bench.run(calls("gate", "panic")).await;
+    assert_eq!(
+        result.unwrap_err(),
+        "INVOKE_CHAINCODE failed: transaction ID: tx: panic during execution"
+    );
+}
+
+#[tokio::test]
+async fn an_execution_does_not_end_before_the_request_that_is_still_active() {
+    let bench = LedgerBench::new();
+    let gate = Gate::new();
+    bench.dev.support.register_system_chaincode(gate.clone());
+    let in_script = gate.clone();
+    let shim = bench
+        .attach(move |stub: ShimStub| {
+            let gate = in_script.clone();
+            async move {
+                let waiting = stub.clone();
+                tokio::spawn(async move { waiting.invoke("gate", &["wait"]).await });
+                gate.entered().await;
+                let response = Response {
+                    status: 200,
+                    ..Default::default()
+                };
+                let completed = stub.message(Type::Completed, response.encode_to_vec());
+                // taken in turn: its answer proves that COMPLETED has been seen
+                let mut probe = stub.message(Type::GetState, "");
+                probe.txid = "nobody".into();
+                ShimAnswer::Raw(vec![completed, probe])
+            }
+        })
+        .await;
+    let params = Arc::new(bench.params());
+    let support = bench.dev.support.clone();
+    let call = tokio::spawn(async move { support.execute(params, invoke("mycc", &[])).await });
+    shim.wait_for(Type::Error).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!call.is_finished());
+    gate.open();
+    assert_eq!(call.await.unwrap().unwrap().response.status, 200);
 }

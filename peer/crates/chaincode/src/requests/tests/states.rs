@@ -311,38 +311,40 @@ async fn the_size_of_a_batch_is_limited() {
 #[tokio::test]
 async fn a_second_request_of_a_transaction_is_dropped_while_the_first_is_active() {
     let bench = LedgerBench::new();
-    bench
-        .dev
-        .support
-        .register_system_chaincode(std::sync::Arc::new(Gate::default()));
+    let gate = Gate::new();
+    bench.dev.support.register_system_chaincode(gate.clone());
+    let in_script = gate.clone();
     let shim = bench
-        .attach(|stub: ShimStub| async move {
-            let waiting = {
-                let stub = stub.clone();
-                tokio::spawn(async move { stub.invoke("gate", &["wait"]).await })
-            };
-            // the first request is active from before the gate says so
-            Gate::entered().await;
-            let put = PutState {
-                key: "dropped".into(),
-                value: "x".into(),
-                ..Default::default()
-            };
-            stub.send(stub.message(Type::PutState, put.encode_to_vec())).await;
-            // taken in turn, so its answer proves that the request before it was looked at
-            let mut probe = stub.message(Type::GetState, "");
-            probe.txid = "nobody".into();
-            stub.send(probe).await;
-            waiting.await.unwrap()?;
-            stub.put_state("kept", "x").await?;
-            Ok::<_, String>("")
+        .attach(move |stub: ShimStub| {
+            let gate = in_script.clone();
+            async move {
+                let waiting = {
+                    let stub = stub.clone();
+                    tokio::spawn(async move { stub.invoke("gate", &["wait"]).await })
+                };
+                // the first request is active from before the gate says so
+                gate.entered().await;
+                let put = PutState {
+                    key: "dropped".into(),
+                    value: "x".into(),
+                    ..Default::default()
+                };
+                stub.send(stub.message(Type::PutState, put.encode_to_vec())).await;
+                // taken in turn, so its answer proves that the request before it was looked at
+                let mut probe = stub.message(Type::GetState, "");
+                probe.txid = "nobody".into();
+                stub.send(probe).await;
+                waiting.await.unwrap()?;
+                stub.put_state("kept", "x").await?;
+                Ok::<_, String>("")
+            }
         })
         .await;
     let opener = {
         let shim = shim.clone();
         tokio::spawn(async move {
             shim.wait_for(Type::Error).await;
-            Gate::open();
+            gate.open();
         })
     };
     let (result, simulator) = bench.execute(invoke("mycc", &[])).await;
