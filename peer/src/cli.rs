@@ -21,7 +21,7 @@ Exit codes:
 
 /// The endorsing peer for Hyperledger Fabric that its users extend without rebuilding it.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version, about, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "peer", version, about, after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -359,7 +359,11 @@ Examples:
     /// List installed packages, or the chaincodes of a channel.
     List {
         /// List what is installed on the peer.
-        #[arg(long, conflicts_with = "instantiated", required_unless_present = "instantiated")]
+        #[arg(
+            long,
+            conflicts_with = "instantiated",
+            required_unless_present = "instantiated"
+        )]
         installed: bool,
         /// List what is defined on the channel.
         #[arg(long, requires = "channel")]
@@ -426,4 +430,14 @@ pub struct DevArgs {
     /// Without TLS.
     #[arg(long)]
     pub no_tls: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -63,15 +63,20 @@ pub async fn run(args: &DevArgs, output: Output) -> Result<()> {
 
 fn source(args: &DevArgs) -> Result<Option<ChaincodeFolder>> {
     let init = parse_ctor(&args.ctor).context("--ctor")?;
-    let of_folder =
-        |folder: &std::path::PathBuf| ChaincodeFolder::new(folder, args.name.as_deref(), args.lang.as_deref(), init);
+    let of_folder = |folder: &std::path::PathBuf| {
+        ChaincodeFolder::new(folder, args.name.as_deref(), args.lang.as_deref(), init)
+    };
     args.chaincode.as_ref().map(of_folder).transpose()
 }
 
 /// The network of these arguments, with the configuration that this process was started with.
 fn spec(context: &Context, args: &DevArgs) -> Result<NetworkSpec> {
     let process = LoadOptions::of_process().context("could not look at this process")?;
-    let mut variables: Vec<_> = process.variables.into_iter().filter(|(name, _)| name != CONFIG_FOLDER).collect();
+    let mut variables: Vec<_> = process
+        .variables
+        .into_iter()
+        .filter(|(name, _)| name != CONFIG_FOLDER)
+        .collect();
     let folder = context.config.file().and_then(Path::parent);
     // after `. env.sh` the configuration may be the one that this reset deletes
     let goes_away = |folder: &Path| args.reset && same_folder(folder, &args.dir);
@@ -90,7 +95,10 @@ fn spec(context: &Context, args: &DevArgs) -> Result<NetworkSpec> {
 }
 
 fn same_folder(one: &Path, other: &Path) -> bool {
-    std::fs::canonicalize(one).ok().zip(std::fs::canonicalize(other).ok()).is_some_and(|(one, other)| one == other)
+    std::fs::canonicalize(one)
+        .ok()
+        .zip(std::fs::canonicalize(other).ok())
+        .is_some_and(|(one, other)| one == other)
 }
 
 /// Deploys the chaincode, says how to reach the network, and follows the chaincode's changes.
@@ -119,7 +127,10 @@ async fn serve(network: &Network, source: Option<ChaincodeFolder>, dir: &Path, o
         Err(error) if output == Output::Text && changes.is_some() => Some(told(&error)),
         Err(error) => return Err(error),
     };
-    let chaincode = running.clone().map(|version| RunningChaincode { name: source.name().to_owned(), version });
+    let chaincode = running.clone().map(|version| RunningChaincode {
+        name: source.name().to_owned(),
+        version,
+    });
     Ready::new(network, dir, chaincode, Some(source.name())).print(output)?;
     if let Some(failure) = failure {
         notice::not_taken_over(source.name(), None, &failure);
@@ -158,7 +169,10 @@ struct StopSignals {
 
 impl StopSignals {
     fn listen() -> Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn received(&mut self) {

@@ -9,7 +9,9 @@ const DEFAULT_LEVEL: &str = "info";
 /// Installs the process-wide subscriber. Logs go to standard error, results of commands to standard output.
 /// A second call has no effect.
 pub fn init(spec: &str, format: &str) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(spec)).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter(spec))
+        .with_writer(std::io::stderr);
     let installed = if format.eq_ignore_ascii_case("json") {
         builder.json().try_init()
     } else {
@@ -32,7 +34,9 @@ fn filter(spec: &str) -> EnvFilter {
 }
 
 fn directives(term: &str) -> Vec<Directive> {
-    let (targets, level) = term.rsplit_once('=').map_or(("", term), |(targets, level)| (targets, level));
+    let (targets, level) = term
+        .rsplit_once('=')
+        .map_or(("", term), |(targets, level)| (targets, level));
     let level = match level.to_ascii_lowercase().as_str() {
         "fatal" | "panic" | "dpanic" | "critical" => "error".to_owned(),
         "warning" => "warn".to_owned(),
@@ -42,7 +46,10 @@ fn directives(term: &str) -> Vec<Directive> {
     if targets.is_empty() {
         return parse(level).into_iter().collect();
     }
-    targets.split(',').filter_map(|target| parse(format!("{}={level}", target.replace('.', "::")))).collect()
+    targets
+        .split(',')
+        .filter_map(|target| parse(format!("{}={level}", target.replace('.', "::"))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -51,9 +58,17 @@ mod tests {
 
     #[test]
     fn fabrics_specification_becomes_directives() {
-        let shown = |term| directives(term).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let shown = |term| {
+            directives(term)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(shown("WARNING"), ["warn"]);
-        assert_eq!(shown("gossip,msp.identity=debug"), ["gossip=debug", "msp::identity=debug"]);
+        assert_eq!(
+            shown("gossip,msp.identity=debug"),
+            ["gossip=debug", "msp::identity=debug"]
+        );
         assert!(shown("nonsense=level=x y").is_empty());
     }
 }

@@ -37,7 +37,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Version => output::result(cli.output, &Versions::of_this_build(), Versions::text),
         Command::Node(NodeCommand::Start { chaincode_dev }) => {
-            let overrides = chaincode_dev.then(|| Override::new("chaincode.mode", "dev", "--peer-chaincodedev"));
+            let overrides =
+                chaincode_dev.then(|| Override::new("chaincode.mode", "dev", "--peer-chaincodedev"));
             let context = Context::load(cli.output, overrides.into_iter().collect())?;
             node::run(context.config).await
         }

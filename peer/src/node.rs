@@ -12,8 +12,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
-use channel::Channels;
 use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
+use channel::Channels;
 use committer::TxValidator;
 use container::{Naming, ProcessVm, Vm};
 use core_config::{CoreConfig, first_local_ip};
@@ -85,7 +85,10 @@ impl Node {
     pub async fn start(config: CoreConfig, listeners: Listeners) -> Result<Self> {
         settings::check(&config)?;
         if !config.unsupported_keys().is_empty() {
-            tracing::warn!(keys = config.unsupported_keys().join(", "), "configuration keys are not supported and ignored");
+            tracing::warn!(
+                keys = config.unsupported_keys().join(", "),
+                "configuration keys are not supported and ignored"
+            );
         }
         let config = Arc::new(config);
         let foundation = {
@@ -94,16 +97,32 @@ impl Node {
         };
         let tasks = Tasks::default();
         let orderer = start_orderer(&config, listeners.orderer, &tasks).await?;
-        let Foundation { local_msp, registry, channels, packages } = foundation;
+        let Foundation {
+            local_msp,
+            registry,
+            channels,
+            packages,
+        } = foundation;
 
-        let (support, vm, chaincode_tls, endpoint) =
-            chaincode_support(&config, &local_msp, &registry, &channels, packages, listeners.chaincode.as_ref())?;
+        let (support, vm, chaincode_tls, endpoint) = chaincode_support(
+            &config,
+            &local_msp,
+            &registry,
+            &channels,
+            packages,
+            listeners.chaincode.as_ref(),
+        )?;
         register_system_chaincodes(&config, &support, &channels, &registry);
 
         let bound = Bound::new(listeners.chaincode, &endpoint)?;
         let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
         let tls = chaincode_tls.map(|authority| authority.server_config());
-        tasks.serve("chaincode listener", servers::server(&config, tls)?, routes, bound)?;
+        tasks.serve(
+            "chaincode listener",
+            servers::server(&config, tls)?,
+            routes,
+            bound,
+        )?;
 
         let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
         let tls = servers::tls(&config.peer.tls)?;
@@ -118,7 +137,14 @@ impl Node {
             channels = channels.list().len(),
             "peer started"
         );
-        Ok(Self { channels, support, registry, vm, orderer, tasks })
+        Ok(Self {
+            channels,
+            support,
+            registry,
+            vm,
+            orderer,
+            tasks,
+        })
     }
 
     /// The channels that the peer has joined.
@@ -179,19 +205,36 @@ impl Foundation {
     fn lay(config: &CoreConfig) -> Result<Self> {
         let folder = &config.peer.msp_config_path;
         let local_msp = LocalMsp::load_folder(folder, &config.peer.local_msp_id).with_context(|| {
-            format!("Cannot run peer because the local MSP in {} is unusable", folder.display())
+            format!(
+                "Cannot run peer because the local MSP in {} is unusable",
+                folder.display()
+            )
         })?;
         let local_msp = Arc::new(local_msp);
         let registry = plugins::load(config)?;
         let provider = LedgerProvider::open(settings::ledger(config))?;
         let validator = TxValidator::new(config.peer.validator_pool_size.unwrap_or_default())?;
-        let channels = Arc::new(Channels::open(provider, Arc::clone(&local_msp), Arc::new(validator))?);
+        let channels = Arc::new(Channels::open(
+            provider,
+            Arc::clone(&local_msp),
+            Arc::new(validator),
+        )?);
         let packages = Arc::new(PackageStore::open(&config.peer.file_system_path)?);
-        Ok(Self { local_msp, registry, channels, packages })
+        Ok(Self {
+            local_msp,
+            registry,
+            channels,
+            packages,
+        })
     }
 }
 
-type Support = (Arc<ChaincodeSupport>, Option<Arc<ProcessVm>>, Option<Arc<TlsAuthority>>, String);
+type Support = (
+    Arc<ChaincodeSupport>,
+    Option<Arc<ProcessVm>>,
+    Option<Arc<TlsAuthority>>,
+    String,
+);
 
 fn chaincode_support(
     config: &CoreConfig,
@@ -208,18 +251,33 @@ fn chaincode_support(
             let address = config.peer.effective_address(first_local_ip)?;
             let endpoint = config.peer.chaincode_endpoint(&address, dev_mode)?;
             if let Some(reason) = &endpoint.fallback {
-                tracing::warn!(reason = wire_message(reason), address = endpoint.connect, "chaincode address falls back");
+                tracing::warn!(
+                    reason = wire_message(reason),
+                    address = endpoint.connect,
+                    "chaincode address falls back"
+                );
             }
             (endpoint.listen, endpoint.connect)
         }
     };
-    let tls = if config.peer.tls.enabled { Some(Arc::new(TlsAuthority::new(&connect)?)) } else { None };
+    let tls = if config.peer.tls.enabled {
+        Some(Arc::new(TlsAuthority::new(&connect)?))
+    } else {
+        None
+    };
     let vm = if dev_mode {
         None
     } else {
         let platforms = Arc::new(PlatformPlugins(registry.platforms()));
-        let naming = Naming { network_id: config.peer.network_id.clone(), peer_id: config.peer.id.clone() };
-        Some(Arc::new(ProcessVm::new(settings::process(config), naming, platforms)?))
+        let naming = Naming {
+            network_id: config.peer.network_id.clone(),
+            peer_id: config.peer.id.clone(),
+        };
+        Some(Arc::new(ProcessVm::new(
+            settings::process(config),
+            naming,
+            platforms,
+        )?))
     };
     let parts = Parts {
         vm: vm.clone().map(|vm| vm as Arc<dyn Vm>),
@@ -300,7 +358,12 @@ async fn start_orderer(
     let bound = Bound::new(listener, &config.orderer.listen_address)?;
     let tls = servers::tls(&config.orderer.tls)?;
     tracing::info!(address = %bound.address()?, channels = ?orderer.channels(), "embedded orderer started");
-    tasks.serve("orderer listener", servers::server(config, tls)?, Routes::new(orderer.service()), bound)?;
+    tasks.serve(
+        "orderer listener",
+        servers::server(config, tls)?,
+        Routes::new(orderer.service()),
+        bound,
+    )?;
     Ok(Some(orderer))
 }
 

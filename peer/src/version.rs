@@ -20,7 +20,11 @@ impl Versions {
     /// The versions of this build.
     #[must_use]
     pub fn of_this_build() -> Self {
-        Self { peer: PEER, fabric_wire: FABRIC, plugin_api: handlers::api_version() }
+        Self {
+            peer: PEER,
+            fabric_wire: FABRIC,
+            plugin_api: handlers::api_version(),
+        }
     }
 
     /// For people.

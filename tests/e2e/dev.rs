@@ -19,14 +19,30 @@ pub struct Dev {
 impl Dev {
     /// Starts a network with one of the chaincodes of `tests/chaincode`.
     pub fn start(chaincode: &str) -> Self {
-        Self::start_with(&root().join("tests/chaincode").join(chaincode), chaincode, tempfile::tempdir().unwrap())
+        Self::start_with(
+            &root().join("tests/chaincode").join(chaincode),
+            chaincode,
+            tempfile::tempdir().unwrap(),
+        )
     }
 
     /// Starts a network in a folder, which may have been used before.
     pub fn start_with(source: &Path, name: &str, folder: TempDir) -> Self {
         let log = File::create(folder.path().join("peer.log")).unwrap();
         let mut process = Command::new(peer_binary())
-            .args(["dev", "--port", "0", "--orderer-port", "0", "--output", "json", "--lang", "node", "--name", name])
+            .args([
+                "dev",
+                "--port",
+                "0",
+                "--orderer-port",
+                "0",
+                "--output",
+                "json",
+                "--lang",
+                "node",
+                "--name",
+                name,
+            ])
             .arg("--dir")
             .arg(folder.path().join("net"))
             .arg("--chaincode")
@@ -38,16 +54,26 @@ impl Dev {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let log = || std::fs::read_to_string(folder.path().join("peer.log")).unwrap_or_default();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("peer dev did not come up:\n{}", log()));
-        Self { process, ready, folder }
+        let ready =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("peer dev did not come up:\n{}", log()));
+        Self {
+            process,
+            ready,
+            folder,
+        }
     }
 
     /// Runs a `peer` command as the administrator.
     pub fn peer(&self, args: &[&str]) -> Output {
         let mut command = Command::new(peer_binary());
-        command.args(args).args(["--output", "json"]).current_dir(self.folder.path());
+        command
+            .args(args)
+            .args(["--output", "json"])
+            .current_dir(self.folder.path());
         command.env("CORE_PEER_HANDLERS_PLUGINDIRS", plugin_dir());
         for (name, value) in self.ready["env"].as_object().unwrap() {
             command.env(name, value.as_str().unwrap());
@@ -73,7 +99,17 @@ impl Dev {
     /// Invokes and waits for the commit.
     pub fn invoke(&self, name: &str, args: &[&str]) -> Value {
         let call = serde_json::json!({ "Args": args }).to_string();
-        self.ok(&["chaincode", "invoke", "-C", "mychannel", "-n", name, "-c", &call, "--waitForEvent"])
+        self.ok(&[
+            "chaincode",
+            "invoke",
+            "-C",
+            "mychannel",
+            "-n",
+            name,
+            "-c",
+            &call,
+            "--waitForEvent",
+        ])
     }
 
     /// Queries, and returns the payload.
@@ -114,9 +150,17 @@ impl Drop for Dev {
 
 /// Whether the test can run here. In CI it must.
 pub fn node_is_here() -> bool {
-    let runs = |program| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    let runs = |program| {
+        Command::new(program)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
     let here = runs("node") && runs("npm");
-    assert!(here || std::env::var_os("CI").is_none(), "CI without node and npm");
+    assert!(
+        here || std::env::var_os("CI").is_none(),
+        "CI without node and npm"
+    );
     if !here {
         eprintln!("skipped: node and npm are not installed");
     }

@@ -15,7 +15,15 @@ fn fabric_network_evaluates_submits_and_hears_of_the_commit() {
     let client = root().join("tests/client");
     if !client.join("node_modules/fabric-network").exists() {
         let args = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-        assert!(Command::new("npm").args(args).current_dir(&client).status().unwrap().success(), "npm ci");
+        assert!(
+            Command::new("npm")
+                .args(args)
+                .current_dir(&client)
+                .status()
+                .unwrap()
+                .success(),
+            "npm ci"
+        );
     }
     let dev = Dev::start("kv");
     let output = Command::new("node")
@@ -34,7 +42,13 @@ fn fabric_network_evaluates_submits_and_hears_of_the_commit() {
     assert_eq!(seen["transient"], "hidden");
     assert_eq!(seen["event"]["transactionId"], seen["transactionId"]);
     assert_eq!(seen["event"]["isValid"], true);
-    assert_eq!(seen["event"]["payload"], r#"{"from":"alice","to":"bob","amount":"30"}"#);
-    assert!(seen["refused"].as_str().unwrap().contains("alice has not enough"), "{seen}");
+    assert_eq!(
+        seen["event"]["payload"],
+        r#"{"from":"alice","to":"bob","amount":"30"}"#
+    );
+    assert!(
+        seen["refused"].as_str().unwrap().contains("alice has not enough"),
+        "{seen}"
+    );
     assert!(seen["chainInfoBytes"].as_u64().unwrap() > 30);
 }

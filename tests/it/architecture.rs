@@ -45,9 +45,16 @@ fn crates() -> BTreeMap<String, Vec<String>> {
 fn a_plugin_sees_nothing_of_the_peer_but_the_contract() {
     let ours = crates();
     for kind in ["auth-filters", "decorators", "platforms"] {
-        for plugin in fs::read_dir(root().join("plugins").join(kind)).expect("plugins").flatten() {
+        for plugin in fs::read_dir(root().join("plugins").join(kind))
+            .expect("plugins")
+            .flatten()
+        {
             for dependency in dependencies(&plugin.path().join("Cargo.toml")) {
-                assert!(!ours.contains_key(&dependency), "{:?} depends on {dependency}", plugin.path());
+                assert!(
+                    !ours.contains_key(&dependency),
+                    "{:?} depends on {dependency}",
+                    plugin.path()
+                );
             }
         }
     }
@@ -74,7 +81,10 @@ fn dependencies_point_downwards() {
     };
     let crates = crates();
     for (name, dependencies) in &crates {
-        for dependency in dependencies.iter().filter(|dependency| crates.contains_key(*dependency)) {
+        for dependency in dependencies
+            .iter()
+            .filter(|dependency| crates.contains_key(*dependency))
+        {
             assert!(level(dependency) < level(name), "{name} depends on {dependency}");
         }
     }
@@ -85,7 +95,10 @@ fn the_peer_spells_no_plugins_name() {
     let mut files = Vec::new();
     rust_files(&root().join("peer"), &mut files);
     for file in files {
-        if file.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs") {
+        if file
+            .components()
+            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
+        {
             continue;
         }
         let text = fs::read_to_string(&file).expect("a source file");
@@ -101,7 +114,10 @@ fn every_path_that_the_documents_name_exists() {
     for document in ["README.md", "ARCHITECTURE.md"] {
         let text = fs::read_to_string(root().join(document)).expect("a document");
         for word in text.split('`').skip(1).step_by(2) {
-            let is_path = word.contains('/') && word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+            let is_path = word.contains('/')
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
             let first = word.split('/').next().unwrap_or_default();
             if is_path && root().join(first).exists() && first != "target" {
                 assert!(root().join(word).exists(), "{document} names {word}");

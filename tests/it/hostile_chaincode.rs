@@ -18,7 +18,11 @@ async fn a_misbehaving_chaincode_costs_its_own_transaction_only() {
         ("private", 500, "GET_STATE failed: transaction ID: "),
         ("rich query", 500, "ExecuteQuery not supported for leveldb"),
         ("unknown iterator", 500, "query iterator not found"),
-        ("unknown chaincode", 500, "INVOKE_CHAINCODE failed: transaction ID: "),
+        (
+            "unknown chaincode",
+            500,
+            "INVOKE_CHAINCODE failed: transaction ID: ",
+        ),
         ("register again", 500, "chaincode stream terminated"),
         ("out of turn", 500, "chaincode stream terminated"),
         ("hang up", 500, "chaincode stream terminated"),
@@ -26,7 +30,10 @@ async fn a_misbehaving_chaincode_costs_its_own_transaction_only() {
     ];
     for (behaviour, status, text) in table {
         let shim = harness.connect("kv:1").await;
-        let answer = harness.call(&[behaviour]).await.unwrap_or_else(|status| panic!("{behaviour}: {status:?}"));
+        let answer = harness
+            .call(&[behaviour])
+            .await
+            .unwrap_or_else(|status| panic!("{behaviour}: {status:?}"));
         let response = answer.response.unwrap_or_default();
         assert_eq!(response.status, status, "{behaviour}: {response:?}");
         assert!(response.message.contains(text), "{behaviour}: {response:?}");
@@ -47,9 +54,22 @@ async fn a_name_is_taken_once() {
     let harness = Harness::start().await;
     let _shim = harness.connect("kv:1").await;
     let address = format!("127.0.0.1:{}", harness.network.ports().chaincode);
-    assert!(Shim::register(&address, "kv:1").await.is_err(), "registered twice");
-    assert!(Shim::register(&address, "").await.is_err(), "registered without a name");
-    assert!(harness.call(&["noop"]).await.expect("still there").endorsement.is_some());
+    assert!(
+        Shim::register(&address, "kv:1").await.is_err(),
+        "registered twice"
+    );
+    assert!(
+        Shim::register(&address, "").await.is_err(),
+        "registered without a name"
+    );
+    assert!(
+        harness
+            .call(&["noop"])
+            .await
+            .expect("still there")
+            .endorsement
+            .is_some()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,10 +29,19 @@ struct Case {
 }
 
 fn stranger(validity: Validity) -> LocalSigner {
-    let ca = CertificateAuthority::new(&Subject::named("ca.evil.example.com"), Validity::from_now(), Curve::P256)
-        .expect("CA");
+    let ca = CertificateAuthority::new(
+        &Subject::named("ca.evil.example.com"),
+        Validity::from_now(),
+        Curve::P256,
+    )
+    .expect("CA");
     let subject = Subject::named("User1@org1.example.com").in_unit("client");
-    let issued = ca.issue(&CertificateSpec { validity, ..CertificateSpec::signing(subject) }).expect("certificate");
+    let issued = ca
+        .issue(&CertificateSpec {
+            validity,
+            ..CertificateSpec::signing(subject)
+        })
+        .expect("certificate");
     let certificate = Certificate::from_pem(issued.certificate_pem().as_bytes()).expect("certificate");
     LocalSigner::new("Org1MSP", &certificate, issued.key().pkcs8_pem().as_bytes()).expect("signer")
 }
@@ -43,7 +52,11 @@ fn cases(harness: &Harness) -> Vec<Case> {
     let garbage = || Some(Bytes::from_static(&[0xff; 16]));
     let mut cases = Vec::new();
     let mut add = |name: &str, request: SignedProposal, expected: Expected| {
-        cases.push(Case { name: name.to_owned(), request, expected });
+        cases.push(Case {
+            name: name.to_owned(),
+            request,
+            expected,
+        });
     };
     let good = || Forge::new(user, "mychannel", CHAINCODE, &[b"put", b"a"]);
     let forged = |change: &dyn Fn(&mut Forge<'_>)| {
@@ -56,70 +69,185 @@ fn cases(harness: &Harness) -> Vec<Case> {
 
     // every level: missing, garbage, truncated
     add("nothing at all", SignedProposal::default(), Status(nil_id));
-    add("proposal garbage", forged(&|f| f.proposal = garbage()), Undecodable);
-    add("proposal empty", forged(&|f| f.proposal = Some(Bytes::new())), Status(nil_id));
+    add(
+        "proposal garbage",
+        forged(&|f| f.proposal = garbage()),
+        Undecodable,
+    );
+    add(
+        "proposal empty",
+        forged(&|f| f.proposal = Some(Bytes::new())),
+        Status(nil_id),
+    );
     add("header garbage", forged(&|f| f.header = garbage()), Undecodable);
-    add("header empty", forged(&|f| f.header = Some(Bytes::new())), Status(nil_id));
-    add("channel header garbage", forged(&|f| f.raw_channel_header = garbage()), Undecodable);
-    add("channel header empty", forged(&|f| f.raw_channel_header = Some(Bytes::new())), Status(nil_id));
-    add("signature header garbage", forged(&|f| f.raw_signature_header = garbage()), Undecodable);
-    add("signature header empty", forged(&|f| f.raw_signature_header = Some(Bytes::new())), Status("nonce is empty"));
-    add("extension garbage", forged(&|f| f.extension = garbage()), Undecodable);
-    add("extension empty", forged(&|f| f.extension = Some(Bytes::new())), Status(nil_id));
+    add(
+        "header empty",
+        forged(&|f| f.header = Some(Bytes::new())),
+        Status(nil_id),
+    );
+    add(
+        "channel header garbage",
+        forged(&|f| f.raw_channel_header = garbage()),
+        Undecodable,
+    );
+    add(
+        "channel header empty",
+        forged(&|f| f.raw_channel_header = Some(Bytes::new())),
+        Status(nil_id),
+    );
+    add(
+        "signature header garbage",
+        forged(&|f| f.raw_signature_header = garbage()),
+        Undecodable,
+    );
+    add(
+        "signature header empty",
+        forged(&|f| f.raw_signature_header = Some(Bytes::new())),
+        Status("nonce is empty"),
+    );
+    add(
+        "extension garbage",
+        forged(&|f| f.extension = garbage()),
+        Undecodable,
+    );
+    add(
+        "extension empty",
+        forged(&|f| f.extension = Some(Bytes::new())),
+        Status(nil_id),
+    );
     add("payload garbage", forged(&|f| f.payload = garbage()), Undecodable);
-    add("payload empty", forged(&|f| f.payload = Some(Bytes::new())), Status(no_spec));
+    add(
+        "payload empty",
+        forged(&|f| f.payload = Some(Bytes::new())),
+        Status(no_spec),
+    );
     add("input garbage", forged(&|f| f.input = garbage()), Undecodable);
-    add("input empty", forged(&|f| f.input = Some(Bytes::new())), Status(no_spec));
+    add(
+        "input empty",
+        forged(&|f| f.input = Some(Bytes::new())),
+        Status(no_spec),
+    );
     add("no spec", forged(&|f| f.spec = None), Status(no_spec));
     let no_input = "chaincode input did not contain any input";
-    add("no input", forged(&|f| f.spec.as_mut().unwrap().input = None), Status(no_input));
+    add(
+        "no input",
+        forged(&|f| f.spec.as_mut().unwrap().input = None),
+        Status(no_input),
+    );
     for cut in [1, 2, 10, 60] {
         let whole = good().sign().proposal_bytes;
         let cut_off = whole.slice(..whole.len() - cut);
-        add(&format!("proposal cut by {cut}"), forged(&|f| f.proposal = Some(cut_off.clone())), Undecodable);
+        add(
+            &format!("proposal cut by {cut}"),
+            forged(&|f| f.proposal = Some(cut_off.clone())),
+            Undecodable,
+        );
     }
     let bomb = Bytes::from(vec![0x0a; 1 << 20]);
-    add("a megabyte of open fields", forged(&|f| f.payload = Some(bomb.clone())), Undecodable);
+    add(
+        "a megabyte of open fields",
+        forged(&|f| f.payload = Some(bomb.clone())),
+        Undecodable,
+    );
 
     // header fields
     for kind in [0, 2, 4, 5, 6, 8, 99, -1] {
         let request = forged(&|f| f.channel_header.r#type = kind);
-        add(&format!("header type {kind}"), request, Status("invalid header type"));
+        add(
+            &format!("header type {kind}"),
+            request,
+            Status("invalid header type"),
+        );
     }
-    add("epoch", forged(&|f| f.channel_header.epoch = 1), Status("epoch is non-zero"));
-    add("nonce empty", forged(&|f| f.signature_header.nonce = Bytes::new()), Status("nonce is empty"));
-    add("creator empty", forged(&|f| f.signature_header.creator = Bytes::new()), Status("creator is empty"));
+    add(
+        "epoch",
+        forged(&|f| f.channel_header.epoch = 1),
+        Status("epoch is non-zero"),
+    );
+    add(
+        "nonce empty",
+        forged(&|f| f.signature_header.nonce = Bytes::new()),
+        Status("nonce is empty"),
+    );
+    add(
+        "creator empty",
+        forged(&|f| f.signature_header.creator = Bytes::new()),
+        Status("creator is empty"),
+    );
     for tx_id in ["", "abc", "../../etc/passwd", &"A".repeat(64)] {
         let request = forged(&|f| {
             f.keep_tx_id = true;
             f.channel_header.tx_id = tx_id.to_owned();
         });
-        add(&format!("transaction id {tx_id:?}"), request, Status("incorrectly computed txid"));
+        add(
+            &format!("transaction id {tx_id:?}"),
+            request,
+            Status("incorrectly computed txid"),
+        );
     }
     let upper = forged(&|f| {
         f.keep_tx_id = true;
         let header = &f.signature_header;
-        f.channel_header.tx_id = protos::compute_tx_id(&header.nonce, &header.creator).to_string().to_uppercase();
+        f.channel_header.tx_id = protos::compute_tx_id(&header.nonce, &header.creator)
+            .to_string()
+            .to_uppercase();
     });
-    add("transaction id in upper case", upper, Status("incorrectly computed txid"));
+    add(
+        "transaction id in upper case",
+        upper,
+        Status("incorrectly computed txid"),
+    );
 
     // identity and signature
     let denied = "access denied: channel [mychannel] creator org [Org1MSP]";
     let malformed = "access denied: channel [mychannel] creator org unknown, creator is malformed";
-    add("creator garbage", forged(&|f| f.signature_header.creator = garbage().unwrap()), Status("access denied"));
-    let other_msp = SerializedIdentity { mspid: "NoSuchMSP".into(), id_bytes: "x".into() };
+    add(
+        "creator garbage",
+        forged(&|f| f.signature_header.creator = garbage().unwrap()),
+        Status("access denied"),
+    );
+    let other_msp = SerializedIdentity {
+        mspid: "NoSuchMSP".into(),
+        id_bytes: "x".into(),
+    };
     let other_msp: Bytes = other_msp.encode_to_vec().into();
-    add("unknown MSP", forged(&|f| f.signature_header.creator = other_msp.clone()), Status(malformed));
-    let no_certificate = SerializedIdentity { mspid: "Org1MSP".into(), id_bytes: "x".into() };
+    add(
+        "unknown MSP",
+        forged(&|f| f.signature_header.creator = other_msp.clone()),
+        Status(malformed),
+    );
+    let no_certificate = SerializedIdentity {
+        mspid: "Org1MSP".into(),
+        id_bytes: "x".into(),
+    };
     let no_certificate: Bytes = no_certificate.encode_to_vec().into();
-    add("no certificate", forged(&|f| f.signature_header.creator = no_certificate.clone()), Status(malformed));
+    add(
+        "no certificate",
+        forged(&|f| f.signature_header.creator = no_certificate.clone()),
+        Status(malformed),
+    );
     let resigned = |change: &dyn Fn(&Bytes) -> Bytes| {
         let signed = good().sign();
-        SignedProposal { signature: change(&signed.signature), ..signed }
+        SignedProposal {
+            signature: change(&signed.signature),
+            ..signed
+        }
     };
-    add("signature missing", resigned(&|_| Bytes::new()), Status("empty signature bytes"));
-    add("signature garbage", resigned(&|_| garbage().unwrap()), Status(denied));
-    add("signature truncated", resigned(&|s| s.slice(..s.len() - 1)), Status(denied));
+    add(
+        "signature missing",
+        resigned(&|_| Bytes::new()),
+        Status("empty signature bytes"),
+    );
+    add(
+        "signature garbage",
+        resigned(&|_| garbage().unwrap()),
+        Status(denied),
+    );
+    add(
+        "signature truncated",
+        resigned(&|s| s.slice(..s.len() - 1)),
+        Status(denied),
+    );
     add("signature with high S", resigned(&|s| high_s(s)), Status(denied));
     let flipped = |s: &Bytes| {
         let mut bytes = s.to_vec();
@@ -128,85 +256,276 @@ fn cases(harness: &Harness) -> Vec<Case> {
     };
     add("signature with a flipped bit", resigned(&flipped), Status(denied));
     let by_admin = admin.sign(&[b"something else"]).unwrap();
-    add("signature of somebody else", resigned(&|_| by_admin.clone()), Status(denied));
+    add(
+        "signature of somebody else",
+        resigned(&|_| by_admin.clone()),
+        Status(denied),
+    );
     let foreign = stranger(Validity::from_now());
     // as in Fabric: without a chain to the MSP's roots a certificate is no identity of it
-    add("foreign CA", Forge::new(&foreign, "mychannel", CHAINCODE, &[b"put"]).sign(), Status(malformed));
+    add(
+        "foreign CA",
+        Forge::new(&foreign, "mychannel", CHAINCODE, &[b"put"]).sign(),
+        Status(malformed),
+    );
     let expired = stranger(Validity::expired());
-    add("expired certificate", Forge::new(&expired, "mychannel", CHAINCODE, &[b"put"]).sign(), Status("identity expired"));
+    add(
+        "expired certificate",
+        Forge::new(&expired, "mychannel", CHAINCODE, &[b"put"]).sign(),
+        Status("identity expired"),
+    );
 
     // names
     for channel in ["other", "../mychannel", "my:channel", "MYCHANNEL", "канал"] {
         let request = Forge::new(user, channel, CHAINCODE, &[b"put"]).sign();
-        add(&format!("channel {channel:?}"), request, Response(500, "not found"));
+        add(
+            &format!("channel {channel:?}"),
+            request,
+            Response(500, "not found"),
+        );
     }
-    add("no chaincode id", forged(&|f| f.chaincode_id = None), Status(nil_id));
+    add(
+        "no chaincode id",
+        forged(&|f| f.chaincode_id = None),
+        Status(nil_id),
+    );
     let nameless = "ChaincodeHeaderExtension.ChaincodeId.Name is empty";
-    add("empty chaincode name", forged(&|f| f.chaincode_id = Some(ChaincodeId::default())), Status(nameless));
-    for name in ["nobody", "../kv", "kv:1", "ёж", "kv\0", "_lifecycle", &"x".repeat(5000)] {
+    add(
+        "empty chaincode name",
+        forged(&|f| f.chaincode_id = Some(ChaincodeId::default())),
+        Status(nameless),
+    );
+    for name in [
+        "nobody",
+        "../kv",
+        "kv:1",
+        "ёж",
+        "kv\0",
+        "_lifecycle",
+        &"x".repeat(5000),
+    ] {
         let request = Forge::new(user, "mychannel", name, &[b"put"]).sign();
-        add(&format!("chaincode {:.20?}", name), request, Response(500, "make sure the chaincode"));
+        add(
+            &format!("chaincode {:.20?}", name),
+            request,
+            Response(500, "make sure the chaincode"),
+        );
     }
-    add("chaincode without channel", Forge::new(user, "", CHAINCODE, &[b"put"]).sign(), Response(500, ""));
+    add(
+        "chaincode without channel",
+        Forge::new(user, "", CHAINCODE, &[b"put"]).sign(),
+        Response(500, ""),
+    );
 
     // system chaincode
     let local = |signer, chaincode, args: &[&[u8]]| Forge::new(signer, "", chaincode, args).sign();
-    add("lscc without arguments", local(admin, "lscc", &[]), Response(500, "invalid number of arguments to lscc: 0"));
-    add("lscc unknown function", local(admin, "lscc", &[b"launch", b"x"]), Response(500, "invalid function to lscc: launch"));
-    add("install by a member", local(user, "lscc", &[b"install", &deployment_spec("x", "1", node_package())]), Response(500, "access denied for [install]"));
-    add("install of garbage", local(admin, "lscc", &[b"install", &[0xff; 30]]), Response(500, ""));
-    add("install without package", local(admin, "lscc", &[b"install"]), Response(500, "invalid number of arguments"));
-    add("cscc unknown function", local(admin, "cscc", &[b"Leave", b"mychannel"]), Response(500, "Requested function Leave not found"));
-    add("cscc join with garbage", local(admin, "cscc", &[b"JoinChain", &[0xff; 30]]), Response(500, "Failed to reconstruct the genesis block"));
-    add("cscc join by a member", local(user, "cscc", &[b"JoinChain", b"x"]), Response(500, ""));
-    add("qscc unknown channel", local(user, "qscc", &[b"GetChainInfo", b"nosuch"]), Response(500, "Invalid chain ID, nosuch"));
-    add("qscc block beyond", local(user, "qscc", &[b"GetBlockByNumber", b"mychannel", b"99"]), Response(500, "no such block number [99] in index"));
-    add("qscc not a number", local(user, "qscc", &[b"GetBlockByNumber", b"mychannel", b"x"]), Response(500, "Failed to parse block number"));
-    add("qscc missing argument", local(user, "qscc", &[b"GetBlockByHash", b"mychannel"]), Response(500, "missing 3rd argument for GetBlockByHash"));
+    add(
+        "lscc without arguments",
+        local(admin, "lscc", &[]),
+        Response(500, "invalid number of arguments to lscc: 0"),
+    );
+    add(
+        "lscc unknown function",
+        local(admin, "lscc", &[b"launch", b"x"]),
+        Response(500, "invalid function to lscc: launch"),
+    );
+    add(
+        "install by a member",
+        local(
+            user,
+            "lscc",
+            &[b"install", &deployment_spec("x", "1", node_package())],
+        ),
+        Response(500, "access denied for [install]"),
+    );
+    add(
+        "install of garbage",
+        local(admin, "lscc", &[b"install", &[0xff; 30]]),
+        Response(500, ""),
+    );
+    add(
+        "install without package",
+        local(admin, "lscc", &[b"install"]),
+        Response(500, "invalid number of arguments"),
+    );
+    add(
+        "cscc unknown function",
+        local(admin, "cscc", &[b"Leave", b"mychannel"]),
+        Response(500, "Requested function Leave not found"),
+    );
+    add(
+        "cscc join with garbage",
+        local(admin, "cscc", &[b"JoinChain", &[0xff; 30]]),
+        Response(500, "Failed to reconstruct the genesis block"),
+    );
+    add(
+        "cscc join by a member",
+        local(user, "cscc", &[b"JoinChain", b"x"]),
+        Response(500, ""),
+    );
+    add(
+        "qscc unknown channel",
+        local(user, "qscc", &[b"GetChainInfo", b"nosuch"]),
+        Response(500, "Invalid chain ID, nosuch"),
+    );
+    add(
+        "qscc block beyond",
+        local(user, "qscc", &[b"GetBlockByNumber", b"mychannel", b"99"]),
+        Response(500, "no such block number [99] in index"),
+    );
+    add(
+        "qscc not a number",
+        local(user, "qscc", &[b"GetBlockByNumber", b"mychannel", b"x"]),
+        Response(500, "Failed to parse block number"),
+    );
+    add(
+        "qscc missing argument",
+        local(user, "qscc", &[b"GetBlockByHash", b"mychannel"]),
+        Response(500, "missing 3rd argument for GetBlockByHash"),
+    );
     for name in ["../x", "a:b", "ёж", "", "a b", "x.y"] {
-        let install = local(admin, "lscc", &[b"install", &deployment_spec(name, "1", node_package())]);
-        add(&format!("install of {name:?}"), install, Response(500, "chaincode name"));
+        let install = local(
+            admin,
+            "lscc",
+            &[b"install", &deployment_spec(name, "1", node_package())],
+        );
+        add(
+            &format!("install of {name:?}"),
+            install,
+            Response(500, "chaincode name"),
+        );
     }
-    let install = local(admin, "lscc", &[b"install", &deployment_spec("good", "1/../2", node_package())]);
-    add("install of a bad version", install, Response(500, "invalid chaincode version"));
-    let again = local(admin, "lscc", &[b"install", &deployment_spec(CHAINCODE, "1", node_package())]);
+    let install = local(
+        admin,
+        "lscc",
+        &[b"install", &deployment_spec("good", "1/../2", node_package())],
+    );
+    add(
+        "install of a bad version",
+        install,
+        Response(500, "invalid chaincode version"),
+    );
+    let again = local(
+        admin,
+        "lscc",
+        &[b"install", &deployment_spec(CHAINCODE, "1", node_package())],
+    );
     add("install twice", again, Response(500, "exists"));
 
     // packages
     let manifest = || Entry::file("src/package.json", b"{}");
     let zeros = vec![0u8; 64 << 20];
     let packages: Vec<(&str, Bytes, &'static str)> = vec![
-        ("garbage instead of gzip", Bytes::from_static(b"no gzip"), "could not read code package"),
-        ("no package.json", archive(&[Entry::file("src/index.js", b"")]), "no package.json found"),
-        ("symlink", archive(&[manifest(), Entry::of_kind("src/link", EntryType::Symlink)]), ""),
-        ("hard link", archive(&[manifest(), Entry::of_kind("src/link", EntryType::Link)]), ""),
-        ("device", archive(&[manifest(), Entry::of_kind("src/dev", EntryType::Char)]), ""),
-        ("pipe", archive(&[manifest(), Entry::of_kind("src/fifo", EntryType::Fifo)]), ""),
-        ("absolute path", archive(&[manifest(), Entry::file("/etc/passwd", b"x")]), "illegal file"),
-        ("path upwards", archive(&[manifest(), Entry::file("src/../../x", b"x")]), "illegal file"),
-        ("outside of src", archive(&[manifest(), Entry::file("bin/x", b"x")]), "illegal file"),
-        ("executable", archive(&[manifest(), Entry { mode: 0o100_755, ..Entry::file("src/run", b"x") }]), "illegal file mode"),
-        ("1:1000 compression", archive(&[manifest(), Entry::file("src/zeros", &zeros)]), ""),
+        (
+            "garbage instead of gzip",
+            Bytes::from_static(b"no gzip"),
+            "could not read code package",
+        ),
+        (
+            "no package.json",
+            archive(&[Entry::file("src/index.js", b"")]),
+            "no package.json found",
+        ),
+        (
+            "symlink",
+            archive(&[manifest(), Entry::of_kind("src/link", EntryType::Symlink)]),
+            "",
+        ),
+        (
+            "hard link",
+            archive(&[manifest(), Entry::of_kind("src/link", EntryType::Link)]),
+            "",
+        ),
+        (
+            "device",
+            archive(&[manifest(), Entry::of_kind("src/dev", EntryType::Char)]),
+            "",
+        ),
+        (
+            "pipe",
+            archive(&[manifest(), Entry::of_kind("src/fifo", EntryType::Fifo)]),
+            "",
+        ),
+        (
+            "absolute path",
+            archive(&[manifest(), Entry::file("/etc/passwd", b"x")]),
+            "illegal file",
+        ),
+        (
+            "path upwards",
+            archive(&[manifest(), Entry::file("src/../../x", b"x")]),
+            "illegal file",
+        ),
+        (
+            "outside of src",
+            archive(&[manifest(), Entry::file("bin/x", b"x")]),
+            "illegal file",
+        ),
+        (
+            "executable",
+            archive(&[
+                manifest(),
+                Entry {
+                    mode: 0o100_755,
+                    ..Entry::file("src/run", b"x")
+                },
+            ]),
+            "illegal file mode",
+        ),
+        (
+            "1:1000 compression",
+            archive(&[manifest(), Entry::file("src/zeros", &zeros)]),
+            "",
+        ),
     ];
     for (name, package, text) in packages {
-        let install = local(admin, "lscc", &[b"install", &deployment_spec("hostile", "1", package)]);
+        let install = local(
+            admin,
+            "lscc",
+            &[b"install", &deployment_spec("hostile", "1", package)],
+        );
         add(&format!("package: {name}"), install, Response(500, text));
     }
-    let unspoken = protos::peer::ChaincodeDeploymentSpec::decode(deployment_spec("java", "1", node_package()));
+    let unspoken =
+        protos::peer::ChaincodeDeploymentSpec::decode(deployment_spec("java", "1", node_package()));
     let mut unspoken = unspoken.unwrap();
     unspoken.chaincode_spec.as_mut().unwrap().r#type = protos::peer::chaincode_spec::Type::Java.into();
     let install = local(admin, "lscc", &[b"install", &unspoken.encode_to_vec()]);
-    add("a language without platform", install, Response(500, "Unknown chaincodeType: JAVA"));
+    add(
+        "a language without platform",
+        install,
+        Response(500, "Unknown chaincodeType: JAVA"),
+    );
 
     // deployment
     let deploy = |args: &[&[u8]]| Forge::new(admin, "mychannel", "lscc", args).sign();
     let spec = deployment_spec("absent", "1", Bytes::new());
-    add("deploy of what is not installed", deploy(&[b"deploy", b"mychannel", &spec]), Response(500, "cannot get package for chaincode (absent:1)"));
+    add(
+        "deploy of what is not installed",
+        deploy(&[b"deploy", b"mychannel", &spec]),
+        Response(500, "cannot get package for chaincode (absent:1)"),
+    );
     let existing = deployment_spec(CHAINCODE, "1", Bytes::new());
-    add("deploy twice", deploy(&[b"deploy", b"mychannel", &existing]), Response(500, "already exists"));
-    add("upgrade to the same version", deploy(&[b"upgrade", b"mychannel", &existing]), Response(500, "version already exists"));
-    add("deploy with too few arguments", deploy(&[b"deploy", b"mychannel"]), Response(500, "invalid number of arguments"));
-    add("deploy of garbage", deploy(&[b"deploy", b"mychannel", &[0xff; 9]]), Response(500, ""));
+    add(
+        "deploy twice",
+        deploy(&[b"deploy", b"mychannel", &existing]),
+        Response(500, "already exists"),
+    );
+    add(
+        "upgrade to the same version",
+        deploy(&[b"upgrade", b"mychannel", &existing]),
+        Response(500, "version already exists"),
+    );
+    add(
+        "deploy with too few arguments",
+        deploy(&[b"deploy", b"mychannel"]),
+        Response(500, "invalid number of arguments"),
+    );
+    add(
+        "deploy of garbage",
+        deploy(&[b"deploy", b"mychannel", &[0xff; 9]]),
+        Response(500, ""),
+    );
     cases
 }
 
@@ -221,11 +540,17 @@ async fn every_hostile_request_gets_its_error_and_the_peer_goes_on() {
     for case in cases {
         let answer = harness.send(case.request).await;
         let fault = match (&case.expected, answer) {
-            (Status(text), Err(status)) if status.code() == tonic::Code::Unknown && status.message().contains(text) => None,
+            (Status(text), Err(status))
+                if status.code() == tonic::Code::Unknown && status.message().contains(text) =>
+            {
+                None
+            }
             (Undecodable, Err(status)) if status.code() == tonic::Code::Unknown => None,
             (Response(code, text), Ok(answer)) => {
                 let response = answer.response.unwrap_or_default();
-                let right = response.status == *code && response.message.contains(text) && answer.endorsement.is_none();
+                let right = response.status == *code
+                    && response.message.contains(text)
+                    && answer.endorsement.is_none();
                 (!right).then(|| format!("response {} {:?}", response.status, response.message))
             }
             (_, Ok(answer)) => Some(format!("answered {:?}", answer.response)),
@@ -248,14 +573,30 @@ async fn a_committed_transaction_cannot_be_replayed() {
     let proposal = harness.proposal(CHAINCODE, &["put", "a"]);
     let signer = harness.network.user().signer();
     let first = harness.send(proposal.signed.clone()).await.expect("endorsed");
-    let again = harness.send(proposal.signed.clone()).await.expect("allowed before the commit");
+    let again = harness
+        .send(proposal.signed.clone())
+        .await
+        .expect("allowed before the commit");
     assert_eq!(first.payload, again.payload);
     let height = harness.height();
-    let channel = harness.network.node().channels().get(&"mychannel".into()).expect("joined");
+    let channel = harness
+        .network
+        .node()
+        .channels()
+        .get(&"mychannel".into())
+        .expect("joined");
     let mut heights = channel.ledger().height_watch();
     let envelope = proposal.transaction(&[first], signer).expect("transaction");
-    harness.network.user_client().broadcast(envelope).await.expect("ordered");
+    harness
+        .network
+        .user_client()
+        .broadcast(envelope)
+        .await
+        .expect("ordered");
     heights.wait_for(|now| *now > height).await.expect("committed");
     let refused = harness.send(proposal.signed).await.expect_err("refused");
-    assert!(refused.message().starts_with("duplicate transaction found ["), "{refused:?}");
+    assert!(
+        refused.message().starts_with("duplicate transaction found ["),
+        "{refused:?}"
+    );
 }

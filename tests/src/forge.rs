@@ -54,11 +54,20 @@ impl<'a> Forge<'a> {
                 ..Default::default()
             },
             keep_tx_id: false,
-            signature_header: SignatureHeader { creator: signer.serialized_identity(), nonce },
-            chaincode_id: Some(ChaincodeId { name: chaincode.into(), ..Default::default() }),
+            signature_header: SignatureHeader {
+                creator: signer.serialized_identity(),
+                nonce,
+            },
+            chaincode_id: Some(ChaincodeId {
+                name: chaincode.into(),
+                ..Default::default()
+            }),
             extension: None,
             spec: Some(ChaincodeSpec {
-                chaincode_id: Some(ChaincodeId { name: chaincode.into(), ..Default::default() }),
+                chaincode_id: Some(ChaincodeId {
+                    name: chaincode.into(),
+                    ..Default::default()
+                }),
                 input: Some(ChaincodeInput {
                     args: args.iter().map(|arg| Bytes::copy_from_slice(arg)).collect(),
                     ..Default::default()
@@ -78,32 +87,62 @@ impl<'a> Forge<'a> {
     #[must_use]
     pub fn sign(mut self) -> SignedProposal {
         let extension = self.extension.take().unwrap_or_else(|| {
-            ChaincodeHeaderExtension { chaincode_id: self.chaincode_id.take(), ..Default::default() }
-                .encode_to_vec()
-                .into()
+            ChaincodeHeaderExtension {
+                chaincode_id: self.chaincode_id.take(),
+                ..Default::default()
+            }
+            .encode_to_vec()
+            .into()
         });
         self.channel_header.extension = extension;
         if !self.keep_tx_id {
             let header = &self.signature_header;
             self.channel_header.tx_id = compute_tx_id(&header.nonce, &header.creator).to_string();
         }
-        let channel_header =
-            self.raw_channel_header.unwrap_or_else(|| self.channel_header.encode_to_vec().into());
-        let signature_header =
-            self.raw_signature_header.unwrap_or_else(|| self.signature_header.encode_to_vec().into());
-        let header =
-            self.header.unwrap_or_else(|| Header { channel_header, signature_header }.encode_to_vec().into());
+        let channel_header = self
+            .raw_channel_header
+            .unwrap_or_else(|| self.channel_header.encode_to_vec().into());
+        let signature_header = self
+            .raw_signature_header
+            .unwrap_or_else(|| self.signature_header.encode_to_vec().into());
+        let header = self.header.unwrap_or_else(|| {
+            Header {
+                channel_header,
+                signature_header,
+            }
+            .encode_to_vec()
+            .into()
+        });
         let input = self.input.unwrap_or_else(|| {
-            ChaincodeInvocationSpec { chaincode_spec: self.spec, ..Default::default() }.encode_to_vec().into()
+            ChaincodeInvocationSpec {
+                chaincode_spec: self.spec,
+                ..Default::default()
+            }
+            .encode_to_vec()
+            .into()
         });
         let payload = self.payload.unwrap_or_else(|| {
-            ChaincodeProposalPayload { input, ..Default::default() }.encode_to_vec().into()
+            ChaincodeProposalPayload {
+                input,
+                ..Default::default()
+            }
+            .encode_to_vec()
+            .into()
         });
         let proposal_bytes: Bytes = self.proposal.unwrap_or_else(|| {
-            Proposal { header, payload, ..Default::default() }.encode_to_vec().into()
+            Proposal {
+                header,
+                payload,
+                ..Default::default()
+            }
+            .encode_to_vec()
+            .into()
         });
         let signature = self.signer.sign(&[&proposal_bytes]).expect("signs");
-        SignedProposal { proposal_bytes, signature }
+        SignedProposal {
+            proposal_bytes,
+            signature,
+        }
     }
 }
 

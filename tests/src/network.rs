@@ -29,16 +29,26 @@ impl Harness {
             overrides: vec![
                 set("chaincode.mode", "dev".into()),
                 set("chaincode.executetimeout", "2s".into()),
-                set("peer.handlers.pluginDirs", serde_json::json!([binaries::plugin_dir()])),
+                set(
+                    "peer.handlers.pluginDirs",
+                    serde_json::json!([binaries::plugin_dir()]),
+                ),
             ],
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         };
         let network = Network::start(spec).await.expect("network");
-        let harness = Self { network, _folder: folder };
+        let harness = Self {
+            network,
+            _folder: folder,
+        };
         let package = packages::deployment_spec(CHAINCODE, "1", packages::node_package());
         harness.network.install(package).await.expect("install");
         let shim = harness.connect("kv:1").await;
-        harness.network.deploy(CHAINCODE, "1", ["init"], None).await.expect("instantiate");
+        harness
+            .network
+            .deploy(CHAINCODE, "1", ["init"], None)
+            .await
+            .expect("instantiate");
         drop(shim);
         harness
     }
@@ -46,7 +56,9 @@ impl Harness {
     /// Connects a scripted chaincode and waits until the peer takes transactions for it.
     pub async fn connect(&self, name: &str) -> shim::Shim {
         let address = format!("127.0.0.1:{}", self.network.ports().chaincode);
-        shim::Shim::connect(&address, name).await.expect("the peer takes the chaincode")
+        shim::Shim::connect(&address, name)
+            .await
+            .expect("the peer takes the chaincode")
     }
 
     /// Sends a proposal as it is.
@@ -55,7 +67,10 @@ impl Harness {
         let mut client = protos::peer::endorser_client::EndorserClient::new(channel)
             .max_encoding_message_size(usize::MAX)
             .max_decoding_message_size(usize::MAX);
-        client.process_proposal(signed).await.map(tonic::Response::into_inner)
+        client
+            .process_proposal(signed)
+            .await
+            .map(tonic::Response::into_inner)
     }
 
     /// A good proposal of the user.
@@ -74,7 +89,12 @@ impl Harness {
     /// Blocks on the channel.
     #[must_use]
     pub fn height(&self) -> u64 {
-        let channel = self.network.node().channels().get(&"mychannel".into()).expect("joined");
+        let channel = self
+            .network
+            .node()
+            .channels()
+            .get(&"mychannel".into())
+            .expect("joined");
         *channel.ledger().height_watch().borrow()
     }
 }

@@ -23,13 +23,23 @@ impl<'a> Entry<'a> {
     /// A plain file.
     #[must_use]
     pub fn file(name: &'a str, content: &'a [u8]) -> Self {
-        Self { name, kind: EntryType::Regular, mode: 0o100_644, content }
+        Self {
+            name,
+            kind: EntryType::Regular,
+            mode: 0o100_644,
+            content,
+        }
     }
 
     /// Something else.
     #[must_use]
     pub fn of_kind(name: &'a str, kind: EntryType) -> Self {
-        Self { name, kind, mode: 0o100_644, content: b"" }
+        Self {
+            name,
+            kind,
+            mode: 0o100_644,
+            content: b"",
+        }
     }
 }
 
@@ -55,7 +65,10 @@ pub fn archive(entries: &[Entry<'_>]) -> Bytes {
 /// The smallest package that the node platform takes.
 #[must_use]
 pub fn node_package() -> Bytes {
-    archive(&[Entry::file("src/package.json", br#"{"name":"kv","version":"1.0.0"}"#)])
+    archive(&[Entry::file(
+        "src/package.json",
+        br#"{"name":"kv","version":"1.0.0"}"#,
+    )])
 }
 
 /// A deployment spec as `install` takes it.
@@ -63,9 +76,19 @@ pub fn node_package() -> Bytes {
 pub fn deployment_spec(name: &str, version: &str, code_package: Bytes) -> Bytes {
     let spec = ChaincodeSpec {
         r#type: chaincode_spec::Type::Node.into(),
-        chaincode_id: Some(ChaincodeId { name: name.into(), version: version.into(), path: "kv".into() }),
+        chaincode_id: Some(ChaincodeId {
+            name: name.into(),
+            version: version.into(),
+            path: "kv".into(),
+        }),
         input: Some(ChaincodeInput::default()),
         ..Default::default()
     };
-    ChaincodeDeploymentSpec { chaincode_spec: Some(spec), code_package, ..Default::default() }.encode_to_vec().into()
+    ChaincodeDeploymentSpec {
+        chaincode_spec: Some(spec),
+        code_package,
+        ..Default::default()
+    }
+    .encode_to_vec()
+    .into()
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use prost::Message;
 use protos::peer::chaincode_message::Type;
 use protos::peer::chaincode_support_client::ChaincodeSupportClient;
-use protos::peer::{ChaincodeEvent, ChaincodeId, ChaincodeInput, ChaincodeMessage, GetState, PutState, Response};
+use protos::peer::{
+    ChaincodeEvent, ChaincodeId, ChaincodeInput, ChaincodeMessage, GetState, PutState, Response,
+};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
@@ -50,7 +52,10 @@ impl Shim {
     pub async fn register(address: &str, name: &str) -> Result<Self> {
         let mut client = ChaincodeSupportClient::connect(format!("http://{address}")).await?;
         let (sender, messages) = mpsc::channel(64);
-        let id = ChaincodeId { name: name.into(), ..Default::default() };
+        let id = ChaincodeId {
+            name: name.into(),
+            ..Default::default()
+        };
         let register = message(Type::Register, id.encode_to_vec(), &ChaincodeMessage::default());
         sender.send(register).await?;
         let mut incoming = client.register(ReceiverStream::new(messages)).await?.into_inner();
@@ -87,7 +92,11 @@ fn message(kind: Type, payload: Vec<u8>, to: &ChaincodeMessage) -> ChaincodeMess
 }
 
 fn completed(status: i32, text: &str, payload: impl Into<Bytes>, to: &ChaincodeMessage) -> ChaincodeMessage {
-    let response = Response { status, message: text.into(), payload: payload.into() };
+    let response = Response {
+        status,
+        message: text.into(),
+        payload: payload.into(),
+    };
     message(Type::Completed, response.encode_to_vec(), to)
 }
 
@@ -97,8 +106,11 @@ fn react(incoming: &ChaincodeMessage, asked: &mut Vec<u8>) -> Vec<Option<Chainco
         Type::Init => vec![Some(completed(200, "", "", incoming))],
         Type::Transaction => {
             let input = ChaincodeInput::decode(incoming.payload.clone()).unwrap_or_default();
-            let args: Vec<String> =
-                input.args.iter().map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+            let args: Vec<String> = input
+                .args
+                .iter()
+                .map(|arg| String::from_utf8_lossy(arg).into_owned())
+                .collect();
             transaction(incoming, &input, &args)
         }
         Type::Response => {
@@ -114,13 +126,27 @@ fn react(incoming: &ChaincodeMessage, asked: &mut Vec<u8>) -> Vec<Option<Chainco
     }
 }
 
-fn transaction(to: &ChaincodeMessage, input: &ChaincodeInput, args: &[String]) -> Vec<Option<ChaincodeMessage>> {
+fn transaction(
+    to: &ChaincodeMessage,
+    input: &ChaincodeInput,
+    args: &[String],
+) -> Vec<Option<ChaincodeMessage>> {
     let arg = |index: usize| args.get(index).cloned().unwrap_or_default();
-    let put = |key: String| PutState { key, value: "v".into(), ..Default::default() }.encode_to_vec();
+    let put = |key: String| {
+        PutState {
+            key,
+            value: "v".into(),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    };
     match arg(0).as_str() {
         "put" => vec![Some(message(Type::PutState, put(arg(1)), to))],
         "get" => {
-            let get = GetState { key: arg(1), ..Default::default() };
+            let get = GetState {
+                key: arg(1),
+                ..Default::default()
+            };
             vec![Some(message(Type::GetState, get.encode_to_vec(), to))]
         }
         "decorations" => vec![Some(completed(200, "", input.decorations.len().to_string(), to))],
@@ -137,31 +163,51 @@ fn transaction(to: &ChaincodeMessage, input: &ChaincodeInput, args: &[String]) -
         }
         "garbage" => vec![Some(message(Type::Completed, vec![0xff; 40], to))],
         "error" => vec![Some(message(Type::Error, b"no".to_vec(), to))],
-        "twice" => vec![Some(completed(200, "", "first", to)), Some(completed(200, "", "second", to))],
+        "twice" => vec![
+            Some(completed(200, "", "first", to)),
+            Some(completed(200, "", "second", to)),
+        ],
         "other transaction" => {
-            let other = ChaincodeMessage { txid: "f00d".into(), ..to.clone() };
+            let other = ChaincodeMessage {
+                txid: "f00d".into(),
+                ..to.clone()
+            };
             vec![Some(completed(200, "", "", &other))]
         }
         "undecodable request" => vec![Some(message(Type::PutState, vec![0xff; 9], to))],
         "request outside" => {
-            let other = ChaincodeMessage { txid: "f00d".into(), ..to.clone() };
-            vec![Some(message(Type::GetState, put("k".into()), &other)), Some(completed(200, "", "", to))]
+            let other = ChaincodeMessage {
+                txid: "f00d".into(),
+                ..to.clone()
+            };
+            vec![
+                Some(message(Type::GetState, put("k".into()), &other)),
+                Some(completed(200, "", "", to)),
+            ]
         }
         "private" => {
-            let get = GetState { key: "k".into(), collection: "c".into() };
+            let get = GetState {
+                key: "k".into(),
+                collection: "c".into(),
+            };
             vec![Some(message(Type::GetState, get.encode_to_vec(), to))]
         }
         "rich query" => vec![Some(message(Type::GetQueryResult, b"\x0a\x02{}".to_vec(), to))],
         "unknown iterator" => vec![Some(message(Type::QueryStateNext, b"\x0a\x01x".to_vec(), to))],
         "unknown chaincode" => {
             let spec = protos::peer::ChaincodeSpec {
-                chaincode_id: Some(ChaincodeId { name: "nobody".into(), ..Default::default() }),
+                chaincode_id: Some(ChaincodeId {
+                    name: "nobody".into(),
+                    ..Default::default()
+                }),
                 input: Some(ChaincodeInput::default()),
                 ..Default::default()
             };
             vec![Some(message(Type::InvokeChaincode, spec.encode_to_vec(), to))]
         }
-        "flood" => (0..3000).map(|index| Some(message(Type::PutState, put(format!("k{index}")), to))).collect(),
+        "flood" => (0..3000)
+            .map(|index| Some(message(Type::PutState, put(format!("k{index}")), to)))
+            .collect(),
         "register again" => vec![Some(message(Type::Register, b"\x12\x04kv:1".to_vec(), to))],
         "out of turn" => vec![Some(message(Type::Ready, Vec::new(), to))],
         "hang up" => vec![None],

@@ -37,8 +37,25 @@ impl Network {
         let log = place.join("peer.log");
         announce("bringing up CA, orderer, channel and peer; building the chaincode with npm (peer dev)");
         let mut process = Command::new(&peer)
-            .args(["dev", "--reset", "--port", "0", "--orderer-port", "0", "--output", "json", "--lang", "node"])
-            .args(["--name", "kv", "--ctor", r#"{"Args":["init","greeting","hello"]}"#, "--dir"])
+            .args([
+                "dev",
+                "--reset",
+                "--port",
+                "0",
+                "--orderer-port",
+                "0",
+                "--output",
+                "json",
+                "--lang",
+                "node",
+            ])
+            .args([
+                "--name",
+                "kv",
+                "--ctor",
+                r#"{"Args":["init","greeting","hello"]}"#,
+                "--dir",
+            ])
             .arg(place.join("network"))
             .arg("--chaincode")
             .arg(root().join("tests/chaincode/kv"))
@@ -56,9 +73,18 @@ impl Network {
             let text = fs::read_to_string(&log).unwrap_or_default();
             let last: Vec<&str> = text.lines().rev().take(15).collect();
             let last: Vec<&str> = last.into_iter().rev().collect();
-            bail!("peer dev did not come up ({status}); its log {} ends:\n{}", log.display(), last.join("\n"));
+            bail!(
+                "peer dev did not come up ({status}); its log {} ends:\n{}",
+                log.display(),
+                last.join("\n")
+            );
         };
-        Ok(Self { process, peer, log, ready })
+        Ok(Self {
+            process,
+            peer,
+            log,
+            ready,
+        })
     }
 
     /// Runs a `peer` command as the network's administrator.
@@ -69,7 +95,8 @@ impl Network {
             command.env(name, value.as_str().unwrap_or_default());
         }
         let text = output(&mut command)?;
-        serde_json::from_str(&text).with_context(|| format!("peer {} printed no JSON: {text}", args.join(" ")))
+        serde_json::from_str(&text)
+            .with_context(|| format!("peer {} printed no JSON: {text}", args.join(" ")))
     }
 
     fn stop(mut self) -> Result<()> {
@@ -88,18 +115,36 @@ impl Network {
         text.lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .find(|line| line["fields"]["message"] == "proposal endorsed" && line["fields"]["tx_id"] == tx_id)
-            .with_context(|| format!("the peer's log {} has no endorsement of {tx_id}", self.log.display()))
+            .with_context(|| {
+                format!(
+                    "the peer's log {} has no endorsement of {tx_id}",
+                    self.log.display()
+                )
+            })
     }
 }
 
 fn main_job(network: &Network) -> Result<String> {
-    let channel = network.ready["channel"].as_str().context("peer dev named no channel")?;
+    let channel = network.ready["channel"]
+        .as_str()
+        .context("peer dev named no channel")?;
     announce("plugins, invoke, commit, query");
     let plugins = network.peer(&["plugin", "list"])?;
     let call = r#"{"Args":["put","asset1","blue"]}"#;
-    let invoked =
-        network.peer(&["chaincode", "invoke", "-C", channel, "-n", "kv", "-c", call, "--waitForEvent"])?;
-    let tx_id = invoked["txId"].as_str().context("the invocation has no transaction id")?;
+    let invoked = network.peer(&[
+        "chaincode",
+        "invoke",
+        "-C",
+        channel,
+        "-n",
+        "kv",
+        "-c",
+        call,
+        "--waitForEvent",
+    ])?;
+    let tx_id = invoked["txId"]
+        .as_str()
+        .context("the invocation has no transaction id")?;
     let query = r#"{"Args":["get","asset1"]}"#;
     let read = network.peer(&["chaincode", "query", "-C", channel, "-n", "kv", "-c", query])?;
     if read["payload"] != "blue" {
@@ -108,12 +153,24 @@ fn main_job(network: &Network) -> Result<String> {
     let endorsed = network.endorsement_line(tx_id)?;
     let mut lines = vec![String::new(), "plugins loaded as shared libraries:".to_owned()];
     for plugin in plugins.as_array().into_iter().flatten() {
-        lines.push(format!("  {:<12} {:<18} {}", text(&plugin["kind"]), text(&plugin["name"]), text(&plugin["file"])));
+        lines.push(format!(
+            "  {:<12} {:<18} {}",
+            text(&plugin["kind"]),
+            text(&plugin["name"]),
+            text(&plugin["file"])
+        ));
     }
-    lines.push(format!("filters passed      {}", text(&endorsed["fields"]["filters"])));
+    lines.push(format!(
+        "filters passed      {}",
+        text(&endorsed["fields"]["filters"])
+    ));
     lines.push(format!("transaction         {tx_id}"));
     lines.push(format!("endorsed by         {}", text(&invoked["endorser"])));
-    lines.push(format!("committed in block  {} as {}", invoked["block"], text(&invoked["validationCode"])));
+    lines.push(format!(
+        "committed in block  {} as {}",
+        invoked["block"],
+        text(&invoked["validationCode"])
+    ));
     lines.push(format!("value read back     asset1 = {}", text(&read["payload"])));
     Ok(lines.join("\n"))
 }

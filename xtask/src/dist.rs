@@ -12,14 +12,20 @@ use crate::steps::{self, announce, cargo, output, print, root};
 pub fn run(to: &Path) -> Result<()> {
     let to = root().join(to);
     lay_out("dist", &to)?;
-    print(&format!("{}\n  bin/peer\n  plugins/*.so\n  config/core.yaml", to.display()));
+    print(&format!(
+        "{}\n  bin/peer\n  plugins/*.so\n  config/core.yaml",
+        to.display()
+    ));
     Ok(())
 }
 
 /// Builds the peer and the plugins with a cargo profile and copies them to `to`.
 pub fn lay_out(profile: &str, to: &Path) -> Result<()> {
     let plugins = plugin_packages()?;
-    announce(&format!("building the peer and {} plugins (profile {profile})", plugins.len()));
+    announce(&format!(
+        "building the peer and {} plugins (profile {profile})",
+        plugins.len()
+    ));
     let mut build = cargo(&["build", "--profile", profile, "--package", "peer"]);
     for plugin in &plugins {
         build.args(["--package", &plugin.package]);
@@ -35,7 +41,10 @@ pub fn lay_out(profile: &str, to: &Path) -> Result<()> {
     }
     copy(&built.join("peer"), &to.join("bin/peer"))?;
     for plugin in &plugins {
-        copy(&built.join(&plugin.library), &to.join("plugins").join(&plugin.library))?;
+        copy(
+            &built.join(&plugin.library),
+            &to.join("plugins").join(&plugin.library),
+        )?;
     }
     copy(&root().join("config/core.yaml"), &to.join("config/core.yaml"))
 }
@@ -52,9 +61,15 @@ fn plugin_packages() -> Result<Vec<PluginPackage>> {
     let mut found = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
-        let cdylib = package["targets"].as_array().into_iter().flatten().find(|target| {
-            target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "cdylib"))
-        });
+        let cdylib = package["targets"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|target| {
+                target["kind"]
+                    .as_array()
+                    .is_some_and(|kinds| kinds.iter().any(|kind| kind == "cdylib"))
+            });
         if let (true, Some(target)) = (manifest.starts_with(&below), cdylib) {
             let name = target["name"].as_str().unwrap_or_default().replace('-', "_");
             found.push(PluginPackage {
@@ -67,11 +82,21 @@ fn plugin_packages() -> Result<Vec<PluginPackage>> {
 }
 
 fn target_dir() -> Result<PathBuf> {
-    Ok(PathBuf::from(metadata()?["target_directory"].as_str().context("cargo metadata names no target directory")?))
+    Ok(PathBuf::from(
+        metadata()?["target_directory"]
+            .as_str()
+            .context("cargo metadata names no target directory")?,
+    ))
 }
 
 fn metadata() -> Result<Value> {
-    let text = output(&mut cargo(&["metadata", "--format-version", "1", "--no-deps", "--offline"]))?;
+    let text = output(&mut cargo(&[
+        "metadata",
+        "--format-version",
+        "1",
+        "--no-deps",
+        "--offline",
+    ]))?;
     serde_json::from_str(&text).context("cargo metadata printed something else than JSON")
 }
 

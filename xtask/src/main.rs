@@ -11,7 +11,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Builds, demonstrates, tests and packages the peer")]
+#[command(
+    name = "cargo xtask",
+    about = "Builds, demonstrates, tests and packages the peer"
+)]
 struct Cli {
     #[command(subcommand)]
     task: Task,

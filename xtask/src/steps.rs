@@ -1,5 +1,9 @@
 //! Running programs and saying so.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a command-line tool reports on its terminal")]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a command-line tool reports on its terminal"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,7 +34,9 @@ pub fn complain(what: &str) {
 /// Runs a command that must succeed.
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
-    let status = command.status().with_context(|| format!("could not run {shown}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("could not run {shown}"))?;
     if !status.success() {
         bail!("{shown} failed: {status}");
     }
@@ -40,9 +46,15 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// Runs a command that must succeed and returns what it printed.
 pub fn output(command: &mut Command) -> Result<String> {
     let shown = show(command);
-    let output = command.output().with_context(|| format!("could not run {shown}"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("could not run {shown}"))?;
     if !output.status.success() {
-        bail!("{shown} failed: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!(
+            "{shown} failed: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
     }
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -67,7 +79,10 @@ pub fn require(programs: &[(&str, &str)]) -> Result<()> {
 
 /// Node and npm, which run and build the chaincode.
 pub fn require_node() -> Result<()> {
-    require(&[("node", "install Node.js 18 or newer"), ("npm", "it comes with Node.js")])
+    require(&[
+        ("node", "install Node.js 18 or newer"),
+        ("npm", "it comes with Node.js"),
+    ])
 }
 
 fn show(command: &Command) -> String {

@@ -4,14 +4,18 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::steps::{self, announce, cargo, require_node, root};
 use crate::demo;
+use crate::steps::{self, announce, cargo, require_node, root};
 
 /// Runs all tests, or those that `selection` selects.
 pub fn run_selected(selection: &[String]) -> Result<()> {
     announce("fetching the npm packages of the client tests (npm ci)");
     let client = root().join("tests/client");
-    steps::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(client))?;
+    steps::run(
+        Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+            .current_dir(client),
+    )?;
     announce("building the peer and the plugins");
     steps::run(&mut cargo(&["build", "--workspace"]))?;
     let mut test = cargo(&["test"]);
@@ -40,7 +44,14 @@ pub fn check() -> Result<()> {
     announce("formatting (cargo fmt --check)");
     steps::run(&mut cargo(&["fmt", "--all", "--check"]))?;
     announce("clippy");
-    steps::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    steps::run(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     announce("documentation");
     steps::run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
 }

@@ -26,33 +26,82 @@ use crate::node::plugins;
 /// Whatever stopped it.
 pub async fn run(context: &Context, command: ChaincodeCommand) -> Result<()> {
     match command {
-        ChaincodeCommand::Package { id, source, signed, sign, instantiation_policy, file } => {
-            let request = PackageRequest { name: id.name, version: id.version, path: source.path, lang: source.lang };
+        ChaincodeCommand::Package {
+            id,
+            source,
+            signed,
+            sign,
+            instantiation_policy,
+            file,
+        } => {
+            let request = PackageRequest {
+                name: id.name,
+                version: id.version,
+                path: source.path,
+                lang: source.lang,
+            };
             let bytes = packaged(context, &request).await?;
             let bytes = if signed || sign {
-                sign_package(&bytes, instantiation_policy.as_deref(), sign, context.identity()?.signer())?
+                sign_package(
+                    &bytes,
+                    instantiation_policy.as_deref(),
+                    sign,
+                    context.identity()?.signer(),
+                )?
             } else {
                 bytes
             };
             write(&file, &bytes)?;
-            let written = Written { file: file.display().to_string(), bytes: bytes.len() };
-            output::result(context.output, &written, |written| format!("{} ({} bytes)", written.file, written.bytes))
+            let written = Written {
+                file: file.display().to_string(),
+                bytes: bytes.len(),
+            };
+            output::result(context.output, &written, |written| {
+                format!("{} ({} bytes)", written.file, written.bytes)
+            })
         }
-        ChaincodeCommand::Install { file, name, version, path, lang, peers } => {
+        ChaincodeCommand::Install {
+            file,
+            name,
+            version,
+            path,
+            lang,
+            peers,
+        } => {
             let bytes = package_to_install(context, file.as_deref(), name, version, path, lang).await?;
             install(context, bytes, &peers).await
         }
         ChaincodeCommand::Instantiate(args) => deploy(context, "deploy", args).await,
         ChaincodeCommand::Upgrade(args) => deploy(context, "upgrade", args).await,
-        ChaincodeCommand::Invoke { call, orderer, wait_for_event, wait_for_event_timeout, is_init } => {
-            let wait = wait_for_event.then(|| duration(&wait_for_event_timeout)).transpose()?;
-            let request = ProposalRequest { is_init, ..call_request(&call)? };
+        ChaincodeCommand::Invoke {
+            call,
+            orderer,
+            wait_for_event,
+            wait_for_event_timeout,
+            is_init,
+        } => {
+            let wait = wait_for_event
+                .then(|| duration(&wait_for_event_timeout))
+                .transpose()?;
+            let request = ProposalRequest {
+                is_init,
+                ..call_request(&call)?
+            };
             let submitted = submit(context, request, &call.peers, &orderer, wait).await?;
             output::result(context.output, &submitted, Submitted::text)
         }
         ChaincodeCommand::Query { call, raw, hex } => query(context, &call, raw, hex).await,
-        ChaincodeCommand::List { installed, channel, peers, .. } => {
-            let channel = if installed { String::new() } else { channel.unwrap_or_default() };
+        ChaincodeCommand::List {
+            installed,
+            channel,
+            peers,
+            ..
+        } => {
+            let channel = if installed {
+                String::new()
+            } else {
+                channel.unwrap_or_default()
+            };
             list(context, &channel, &peers).await
         }
     }
@@ -80,7 +129,16 @@ async fn package_to_install(
     match (file, name, version, path) {
         (Some(file), ..) => read(file),
         (None, Some(name), Some(version), Some(path)) => {
-            packaged(context, &PackageRequest { name, version, path, lang }).await
+            packaged(
+                context,
+                &PackageRequest {
+                    name,
+                    version,
+                    path,
+                    lang,
+                },
+            )
+            .await
         }
         _ => bail!("give a package file, or -n NAME -v VERSION -p FOLDER"),
     }
@@ -98,12 +156,22 @@ async fn install(context: &Context, package: Bytes, peers: &PeerArgs) -> Result<
 }
 
 async fn deploy(context: &Context, function: &str, args: DeployArgs) -> Result<()> {
-    let input = ChaincodeInput { args: parse_ctor(&args.ctor)?, ..Default::default() };
+    let input = ChaincodeInput {
+        args: parse_ctor(&args.ctor)?,
+        ..Default::default()
+    };
     let policy = match &args.policy {
-        Some(text) => msp::policy::from_string(text).context("invalid policy")?.encode_to_vec(),
+        Some(text) => msp::policy::from_string(text)
+            .context("invalid policy")?
+            .encode_to_vec(),
         None => Vec::new(),
     };
-    let spec = DeploymentSpec { name: &args.id.name, version: &args.id.version, lang: &args.lang, input };
+    let spec = DeploymentSpec {
+        name: &args.id.name,
+        version: &args.id.version,
+        lang: &args.lang,
+        input,
+    };
     let call: [Bytes; 6] = [
         function.to_owned().into(),
         args.channel.clone().into(),
@@ -112,15 +180,26 @@ async fn deploy(context: &Context, function: &str, args: DeployArgs) -> Result<(
         args.escc.into(),
         args.vscc.into(),
     ];
-    let wait = args.wait_for_event.then(|| duration(&args.wait_for_event_timeout)).transpose()?;
+    let wait = args
+        .wait_for_event
+        .then(|| duration(&args.wait_for_event_timeout))
+        .transpose()?;
     let request = ProposalRequest::new(&args.channel, "lscc", call);
     let submitted = submit(context, request, &args.peers, &args.orderer, wait).await?;
     output::result(context.output, &submitted, Submitted::text)
 }
 
 fn call_request(call: &CallArgs) -> Result<ProposalRequest> {
-    let transient = call.transient.as_deref().map(parse_transient).transpose()?.unwrap_or_default();
-    Ok(ProposalRequest { transient, ..ProposalRequest::new(&call.channel, &call.name, parse_ctor(&call.ctor)?) })
+    let transient = call
+        .transient
+        .as_deref()
+        .map(parse_transient)
+        .transpose()?
+        .unwrap_or_default();
+    Ok(ProposalRequest {
+        transient,
+        ..ProposalRequest::new(&call.channel, &call.name, parse_ctor(&call.ctor)?)
+    })
 }
 
 /// What became of a transaction.
@@ -139,7 +218,10 @@ struct Submitted {
 
 impl Submitted {
     fn text(&self) -> String {
-        let mut text = format!("txid [{}] status {} payload {:?}", self.tx_id, self.status, self.payload);
+        let mut text = format!(
+            "txid [{}] status {} payload {:?}",
+            self.tx_id, self.status, self.payload
+        );
         if let (Some(block), Some(code)) = (self.block, self.validation_code) {
             text.push_str(&format!(" committed in block {block} as {code}"));
         }
@@ -160,9 +242,14 @@ async fn submit(
     for target in context.peers(peers)? {
         connections.push(PeerConnection::open(&target).await?);
     }
-    request.tls_cert_hash = connections.first().map(PeerConnection::tls_cert_hash).unwrap_or_default();
+    request.tls_cert_hash = connections
+        .first()
+        .map(PeerConnection::tls_cert_hash)
+        .unwrap_or_default();
     let proposal = PreparedProposal::new(&request, signer)?;
-    let asked = connections.iter().map(|peer| peer.agreed(proposal.signed.clone()));
+    let asked = connections
+        .iter()
+        .map(|peer| peer.agreed(proposal.signed.clone()));
     let responses = during("endorsing", futures::future::try_join_all(asked)).await?;
     let envelope = proposal.transaction(&responses, signer)?;
     let mut listeners = Vec::new();
@@ -176,9 +263,16 @@ async fn submit(
     let mut submitted = described(&proposal, responses.into_iter().next().unwrap_or_default())?;
     for listener in &mut listeners {
         let limit = wait.unwrap_or_default();
-        let committed = during("waiting for the commit", listener.wait_for(&proposal.tx_id, limit)).await?;
+        let committed = during(
+            "waiting for the commit",
+            listener.wait_for(&proposal.tx_id, limit),
+        )
+        .await?;
         if committed.code != TxValidationCode::Valid {
-            bail!("transaction invalidated with status ({})", committed.code.as_str_name());
+            bail!(
+                "transaction invalidated with status ({})",
+                committed.code.as_str_name()
+            );
         }
         submitted.block = Some(committed.block);
         submitted.validation_code = Some(committed.code.as_str_name());
@@ -197,7 +291,11 @@ pub(super) async fn broadcast(
     let orderer = context.orderer(orderer, channel, signer).await?;
     let answer = orderer.broadcast(envelope).await?;
     if answer.status() != Status::Success {
-        bail!("got unexpected status: {} -- {}", answer.status().as_str_name(), answer.info);
+        bail!(
+            "got unexpected status: {} -- {}",
+            answer.status().as_str_name(),
+            answer.info
+        );
     }
     Ok(())
 }
@@ -223,14 +321,23 @@ struct Queried {
 async fn query(context: &Context, call: &CallArgs, raw: bool, hexadecimal: bool) -> Result<()> {
     let identity = context.identity()?;
     let peer = context.peer(&call.peers).await?;
-    let request = ProposalRequest { tls_cert_hash: peer.tls_cert_hash(), ..call_request(call)? };
+    let request = ProposalRequest {
+        tls_cert_hash: peer.tls_cert_hash(),
+        ..call_request(call)?
+    };
     let proposal = PreparedProposal::new(&request, identity.signer())?;
     let payload = during("querying", peer.call(proposal.signed)).await?;
     if raw {
         return output::bytes(&payload);
     }
-    let payload = if hexadecimal { hex::encode(&payload) } else { String::from_utf8_lossy(&payload).into_owned() };
-    output::result(context.output, &Queried { payload }, |queried| queried.payload.clone())
+    let payload = if hexadecimal {
+        hex::encode(&payload)
+    } else {
+        String::from_utf8_lossy(&payload).into_owned()
+    };
+    output::result(context.output, &Queried { payload }, |queried| {
+        queried.payload.clone()
+    })
 }
 
 #[derive(Serialize)]
@@ -244,10 +351,17 @@ struct Listed {
 }
 
 async fn list(context: &Context, channel: &str, peers: &PeerArgs) -> Result<()> {
-    let function = if channel.is_empty() { "getinstalledchaincodes" } else { "getchaincodes" };
+    let function = if channel.is_empty() {
+        "getinstalledchaincodes"
+    } else {
+        "getchaincodes"
+    };
     let identity = context.identity()?;
     let peer = context.peer(peers).await?;
-    let proposal = PreparedProposal::new(&ProposalRequest::new(channel, "lscc", [function]), identity.signer())?;
+    let proposal = PreparedProposal::new(
+        &ProposalRequest::new(channel, "lscc", [function]),
+        identity.signer(),
+    )?;
     let answer = ChaincodeQueryResponse::decode(peer.call(proposal.signed).await?)?;
     let listed: Vec<Listed> = answer
         .chaincodes
@@ -264,7 +378,14 @@ async fn list(context: &Context, channel: &str, peers: &PeerArgs) -> Result<()> 
     output::result(context.output, &listed, |listed| {
         let rows: Vec<_> = listed
             .iter()
-            .map(|cc| vec![cc.name.clone(), cc.version.clone(), cc.path.clone(), cc.id.clone()])
+            .map(|cc| {
+                vec![
+                    cc.name.clone(),
+                    cc.version.clone(),
+                    cc.path.clone(),
+                    cc.id.clone(),
+                ]
+            })
             .collect();
         output::table(&["NAME", "VERSION", "PATH", "ID"], &rows)
     })

@@ -30,24 +30,46 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Whatever stopped it.
 pub async fn run(context: &Context, command: ChannelCommand) -> Result<()> {
     match command {
-        ChannelCommand::Create { channel, file, output_block, timeout, orderer } => {
-            let file = file.context("give the channel creation transaction with -f, as configtxgen writes it")?;
+        ChannelCommand::Create {
+            channel,
+            file,
+            output_block,
+            timeout,
+            orderer,
+        } => {
+            let file =
+                file.context("give the channel creation transaction with -f, as configtxgen writes it")?;
             let block = create(context, &channel, &file, duration(&timeout)?, &orderer).await?;
             let to = output_block.unwrap_or_else(|| PathBuf::from(format!("{channel}.block")));
             written(context, &to, &block)
         }
         ChannelCommand::Join { block } => {
-            call(context, "", "cscc", vec![Bytes::from_static(b"JoinChain"), read(&block)?]).await?;
+            call(
+                context,
+                "",
+                "cscc",
+                vec![Bytes::from_static(b"JoinChain"), read(&block)?],
+            )
+            .await?;
             output::result(context.output, &"joined", |done| (*done).to_owned())
         }
         ChannelCommand::List => list(context).await,
         ChannelCommand::Getinfo { channel } => getinfo(context, &channel).await,
-        ChannelCommand::Fetch { which, file, channel, orderer } => {
+        ChannelCommand::Fetch {
+            which,
+            file,
+            channel,
+            orderer,
+        } => {
             let block = fetch(context, &channel, &which, &orderer).await?;
             let to = file.unwrap_or_else(|| PathBuf::from(format!("{channel}_{which}.block")));
             written(context, &to, &block)
         }
-        ChannelCommand::Update { channel, file, orderer } => {
+        ChannelCommand::Update {
+            channel,
+            file,
+            orderer,
+        } => {
             let identity = context.identity()?;
             let update = signed_update(&file, Some(&channel), identity.signer())?;
             broadcast(context, &orderer, &channel, identity.signer(), update).await?;
@@ -77,9 +99,18 @@ struct WrittenBlock {
 
 fn written(context: &Context, to: &Path, block: &Block) -> Result<()> {
     write(to, &block.encode_to_vec())?;
-    let number = block.header.as_ref().map(|header| header.number).unwrap_or_default();
-    let written = WrittenBlock { file: to.display().to_string(), number };
-    output::result(context.output, &written, |written| format!("block {} written to {}", written.number, written.file))
+    let number = block
+        .header
+        .as_ref()
+        .map(|header| header.number)
+        .unwrap_or_default();
+    let written = WrittenBlock {
+        file: to.display().to_string(),
+        number,
+    };
+    output::result(context.output, &written, |written| {
+        format!("block {} written to {}", written.number, written.file)
+    })
 }
 
 async fn create(
@@ -97,7 +128,10 @@ async fn create(
     let update = signed_update(file, Some(channel), signer)?;
     broadcast(context, orderer, channel, signer, update).await?;
     let orderer = context.orderer(orderer, channel, signer).await?;
-    let found = during("waiting for the new channel", first_block(&orderer, signer, channel));
+    let found = during(
+        "waiting for the new channel",
+        first_block(&orderer, signer, channel),
+    );
     tokio::time::timeout(timeout, found)
         .await
         .with_context(|| format!("timeout waiting for channel creation after {timeout:?}"))
@@ -108,7 +142,10 @@ pub async fn first_block(orderer: &OrdererClient, signer: &LocalSigner, channel:
     loop {
         match orderer.fetch_block(signer, channel, Position::Oldest).await {
             Ok(block) => return block,
-            Err(error) => tracing::debug!(error = protos::wire_message(&error), "the channel is not there yet"),
+            Err(error) => tracing::debug!(
+                error = protos::wire_message(&error),
+                "the channel is not there yet"
+            ),
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -116,7 +153,8 @@ pub async fn first_block(orderer: &OrdererClient, signer: &LocalSigner, channel:
 
 /// Reads a configuration update and adds this identity's signature to it.
 fn signed_update(file: &Path, channel: Option<&str>, signer: &LocalSigner) -> Result<Envelope> {
-    let envelope = Envelope::decode(read(file)?).with_context(|| format!("{} is no envelope", file.display()))?;
+    let envelope =
+        Envelope::decode(read(file)?).with_context(|| format!("{} is no envelope", file.display()))?;
     sign_update(envelope, channel, signer).with_context(|| format!("{} cannot be signed", file.display()))
 }
 
@@ -130,15 +168,27 @@ pub fn sign_update(envelope: Envelope, channel: Option<&str>, signer: &LocalSign
         bail!("bad type: the envelope is no CONFIG_UPDATE");
     }
     if let Some(channel) = channel.filter(|channel| *channel != unpacked.channel_header.channel_id) {
-        bail!("mismatched channel ID {} != {channel}", unpacked.channel_header.channel_id);
+        bail!(
+            "mismatched channel ID {} != {channel}",
+            unpacked.channel_header.channel_id
+        );
     }
     let mut update = ConfigUpdateEnvelope::decode(unpacked.data)?;
     let header: Bytes = signature_header(signer).encode_to_vec().into();
     let signature = signer.sign(&[&header, &update.config_update])?;
-    update.signatures.push(ConfigSignature { signature_header: header, signature });
+    update.signatures.push(ConfigSignature {
+        signature_header: header,
+        signature,
+    });
     let mut header = unpacked.header;
     header.signature_header = signature_header(signer).encode_to_vec().into();
-    Ok(sign_payload(Payload { header: Some(header), data: update.encode_to_vec().into() }, signer)?)
+    Ok(sign_payload(
+        Payload {
+            header: Some(header),
+            data: update.encode_to_vec().into(),
+        },
+        signer,
+    )?)
 }
 
 #[derive(Serialize)]
@@ -149,7 +199,9 @@ struct Channels {
 async fn list(context: &Context) -> Result<()> {
     let answer = call(context, "", "cscc", vec![Bytes::from_static(b"GetChannels")]).await?;
     let channels = ChannelQueryResponse::decode(answer)?.channels;
-    let channels = Channels { channels: channels.into_iter().map(|info| info.channel_id).collect() };
+    let channels = Channels {
+        channels: channels.into_iter().map(|info| info.channel_id).collect(),
+    };
     output::result(context.output, &channels, |listed| {
         format!("Channels peers has joined:\n{}", listed.channels.join("\n"))
     })
@@ -184,9 +236,9 @@ async fn fetch(context: &Context, channel: &str, which: &str, orderer: &OrdererA
         "newest" => Some(Position::Newest),
         "oldest" => Some(Position::Oldest),
         "config" => None,
-        number => Some(Position::Number(
-            number.parse().with_context(|| format!("fetch target illegal: {number}; newest, oldest, config or a number"))?,
-        )),
+        number => Some(Position::Number(number.parse().with_context(|| {
+            format!("fetch target illegal: {number}; newest, oldest, config or a number")
+        })?)),
     };
     if orderer.orderer.is_some() {
         let orderer = context.orderer(orderer, channel, signer).await?;

@@ -28,11 +28,20 @@ struct Checked<'a> {
 /// Loading has found faults of values already; what is left are faults between values.
 fn check(context: &Context) -> Result<()> {
     settings::check(&context.config)?;
-    let checked = Checked { file: file(&context.config), unsupported: context.config.unsupported_keys() };
+    let checked = Checked {
+        file: file(&context.config),
+        unsupported: context.config.unsupported_keys(),
+    };
     output::result(context.output, &checked, |checked| {
-        let mut text = format!("configuration is good ({})", checked.file.as_deref().unwrap_or("shipped defaults"));
+        let mut text = format!(
+            "configuration is good ({})",
+            checked.file.as_deref().unwrap_or("shipped defaults")
+        );
         if !checked.unsupported.is_empty() {
-            text.push_str(&format!("\nignored, not supported: {}", checked.unsupported.join(", ")));
+            text.push_str(&format!(
+                "\nignored, not supported: {}",
+                checked.unsupported.join(", ")
+            ));
         }
         text
     })
@@ -52,7 +61,11 @@ struct Effective {
 
 impl From<&EffectiveValue> for Effective {
     fn from(value: &EffectiveValue) -> Self {
-        Self { key: value.key.clone(), value: value.value.clone(), source: value.source.to_string() }
+        Self {
+            key: value.key.clone(),
+            value: value.value.clone(),
+            source: value.source.to_string(),
+        }
     }
 }
 

@@ -34,7 +34,10 @@ impl Context {
     pub fn load(output: Output, overrides: Vec<Override>) -> Result<Self> {
         let options = LoadOptions::of_process().context("could not look at this process")?;
         let config = CoreConfig::load(&options.with_overrides(overrides))?;
-        logging::init(config.logging.spec(), config.logging.format.as_deref().unwrap_or_default());
+        logging::init(
+            config.logging.spec(),
+            config.logging.format.as_deref().unwrap_or_default(),
+        );
         Ok(Self { config, output })
     }
 
@@ -44,8 +47,12 @@ impl Context {
     /// When the folder is not an MSP with a signing identity.
     pub fn identity(&self) -> Result<LocalMsp> {
         let folder = &self.config.peer.msp_config_path;
-        LocalMsp::load_folder(folder, &self.config.peer.local_msp_id)
-            .with_context(|| format!("Cannot run peer because the MSP in {} is unusable", folder.display()))
+        LocalMsp::load_folder(folder, &self.config.peer.local_msp_id).with_context(|| {
+            format!(
+                "Cannot run peer because the MSP in {} is unusable",
+                folder.display()
+            )
+        })
     }
 
     /// The peers a command is for: those of the flags, else `peer.address`.
@@ -66,7 +73,11 @@ impl Context {
                 args.tls_roots.len()
             );
         }
-        let roots = args.tls_roots.iter().map(|path| Some(path.as_path())).chain(std::iter::repeat(None));
+        let roots = args
+            .tls_roots
+            .iter()
+            .map(|path| Some(path.as_path()))
+            .chain(std::iter::repeat(None));
         args.addresses
             .iter()
             .zip(roots)
@@ -88,11 +99,20 @@ impl Context {
     ///
     /// # Errors
     /// When there is no orderer to be found or no connection.
-    pub async fn orderer(&self, args: &OrdererArgs, channel: &str, signer: &LocalSigner) -> Result<OrdererClient> {
+    pub async fn orderer(
+        &self,
+        args: &OrdererArgs,
+        channel: &str,
+        signer: &LocalSigner,
+    ) -> Result<OrdererClient> {
         let target = match &args.orderer {
             Some(address) => {
-                let mut target =
-                    self.target(address, args.tls, args.cafile.as_deref(), args.hostname_override.clone())?;
+                let mut target = self.target(
+                    address,
+                    args.tls,
+                    args.cafile.as_deref(),
+                    args.hostname_override.clone(),
+                )?;
                 if let (Some(tls), true) = (&mut target.tls, args.clientauth) {
                     tls.identity = client_identity(args.certfile.as_deref(), args.keyfile.as_deref())?;
                 }
@@ -112,19 +132,32 @@ impl Context {
         let peer = self.peer(&PeerArgs::default()).await?;
         let request = ProposalRequest::new("", "cscc", ["GetConfigBlock".to_owned(), channel.to_owned()]);
         let block = peer.call(PreparedProposal::new(&request, signer)?.signed).await;
-        let block = block.with_context(|| format!("no --orderer given, and no configuration of {channel}"))?;
+        let block =
+            block.with_context(|| format!("no --orderer given, and no configuration of {channel}"))?;
         let bundle = Bundle::from_config_block(&Block::decode(block)?)?;
         let endpoint = channel::orderer_endpoints(&bundle).into_iter().next();
-        let endpoint = endpoint.with_context(|| format!("the configuration of {channel} names no orderer"))?;
+        let endpoint =
+            endpoint.with_context(|| format!("the configuration of {channel} names no orderer"))?;
         let tls = args.tls || self.config.peer.tls.enabled;
-        let mut target = self.target(&endpoint.address, tls, args.cafile.as_deref(), args.hostname_override.clone())?;
+        let mut target = self.target(
+            &endpoint.address,
+            tls,
+            args.cafile.as_deref(),
+            args.hostname_override.clone(),
+        )?;
         if let (Some(tls), None) = (&mut target.tls, &args.cafile) {
             tls.roots = endpoint.tls_roots;
         }
         Ok(target)
     }
 
-    fn target(&self, address: &str, tls: bool, root: Option<&Path>, name: Option<String>) -> Result<GrpcTarget> {
+    fn target(
+        &self,
+        address: &str,
+        tls: bool,
+        root: Option<&Path>,
+        name: Option<String>,
+    ) -> Result<GrpcTarget> {
         let tls = if tls { Some(self.tls(root, name)?) } else { None };
         Ok(GrpcTarget {
             address: address.to_owned(),
@@ -142,7 +175,11 @@ impl Context {
             }
             _ => None,
         };
-        Ok(ClientTls { roots, identity, server_name })
+        Ok(ClientTls {
+            roots,
+            identity,
+            server_name,
+        })
     }
 }
 
@@ -150,7 +187,10 @@ fn client_identity(certificate: Option<&Path>, key: Option<&Path>) -> Result<Opt
     let (Some(certificate), Some(key)) = (certificate, key) else {
         bail!("mutual TLS needs both a client certificate and its key");
     };
-    Ok(Some(ClientIdentity { certificate_pem: read(certificate)?, key_pem: read(key)? }))
+    Ok(Some(ClientIdentity {
+        certificate_pem: read(certificate)?,
+        key_pem: read(key)?,
+    }))
 }
 
 /// Reads a file, naming it on failure.
@@ -158,7 +198,9 @@ fn client_identity(certificate: Option<&Path>, key: Option<&Path>) -> Result<Opt
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path) -> Result<Bytes> {
-    Ok(std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?.into())
+    Ok(std::fs::read(path)
+        .with_context(|| format!("could not read {}", path.display()))?
+        .into())
 }
 
 /// Writes a file, naming it on failure.
@@ -174,5 +216,6 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// When it is none.
 pub fn duration(text: &str) -> Result<Duration> {
-    core_config::parse_duration(text).with_context(|| format!("{text:?} is not a duration such as 30s or 1m30s"))
+    core_config::parse_duration(text)
+        .with_context(|| format!("{text:?} is not a duration such as 30s or 1m30s"))
 }

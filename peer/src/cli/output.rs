@@ -1,5 +1,8 @@
 //! The only place that writes to standard output.
-#![expect(clippy::print_stdout, reason = "the command line's results go to standard output")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the command line's results go to standard output"
+)]
 
 use std::io::Write;
 
@@ -17,7 +20,9 @@ pub fn result<T: Serialize>(output: Output, value: &T, text: impl FnOnce(&T) -> 
         Output::Text => println!("{}", text(value).trim_end()),
         Output::Json => println!("{}", serde_json::to_string(value)?),
     }
-    std::io::stdout().flush().context("could not write to standard output")
+    std::io::stdout()
+        .flush()
+        .context("could not write to standard output")
 }
 
 /// Writes bytes as they are.
@@ -26,7 +31,9 @@ pub fn result<T: Serialize>(output: Output, value: &T, text: impl FnOnce(&T) -> 
 /// When standard output is closed.
 pub fn bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).context("could not write to standard output")
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .context("could not write to standard output")
 }
 
 /// A table with a header line, columns as wide as needed.
@@ -57,7 +64,10 @@ mod tests {
 
     #[test]
     fn a_table_is_as_wide_as_its_cells() {
-        let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["longer".to_owned(), "22".to_owned()]];
+        let rows = [
+            vec!["a".to_owned(), "1".to_owned()],
+            vec!["longer".to_owned(), "22".to_owned()],
+        ];
         assert_eq!(table(&["NAME", "N"], &rows), "NAME    N\na       1\nlonger  22");
     }
 }

@@ -13,7 +13,11 @@ use crate::node::plugins;
 pub fn run(context: &Context, command: &PluginCommand) -> Result<()> {
     match command {
         PluginCommand::List => {
-            let listed: Vec<_> = plugins::load(&context.config)?.list().iter().map(Listed::from).collect();
+            let listed: Vec<_> = plugins::load(&context.config)?
+                .list()
+                .iter()
+                .map(Listed::from)
+                .collect();
             output::result(context.output, &listed, |listed| {
                 let rows: Vec<_> = listed.iter().map(Listed::row).collect();
                 output::table(&["KIND", "NAME", "PLUGIN", "API", "EXECUTOR", "FILE"], &rows)

@@ -24,7 +24,11 @@ impl PeerConnection {
     /// When the address or TLS material is unusable or nobody answers in time.
     pub async fn open(target: &GrpcTarget) -> Result<Self, ClientError> {
         let channel = target.connect().await?;
-        Ok(Self { address: target.address.clone(), tls_cert_hash: target.tls_cert_hash(), channel })
+        Ok(Self {
+            address: target.address.clone(),
+            tls_cert_hash: target.tls_cert_hash(),
+            channel,
+        })
     }
 
     /// `host:port`.
@@ -55,9 +59,10 @@ impl PeerConnection {
             .max_encoding_message_size(MAX_MESSAGE_SIZE);
         match client.process_proposal(signed).await {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => {
-                Err(ClientError::Status { address: self.address.clone(), status: Box::new(status) })
-            }
+            Err(status) => Err(ClientError::Status {
+                address: self.address.clone(),
+                status: Box::new(status),
+            }),
         }
     }
 

@@ -15,7 +15,9 @@ pub enum CtorError {
     #[error("Chaincode argument error: not JSON: {0}")]
     NotJson(#[source] serde_json::Error),
     /// No arguments.
-    #[error("Non-empty JSON chaincode parameters must contain the following keys: 'Args' or 'Function' and 'Args'")]
+    #[error(
+        "Non-empty JSON chaincode parameters must contain the following keys: 'Args' or 'Function' and 'Args'"
+    )]
     WrongKeys,
     /// An argument is no text.
     #[error("argument {index} of 'Args' is not a string")]
@@ -44,15 +46,31 @@ pub enum CtorError {
 pub fn parse_ctor(json: &str) -> Result<Vec<Bytes>, CtorError> {
     let value: Value = serde_json::from_str(json).map_err(CtorError::NotJson)?;
     let object = value.as_object().ok_or(CtorError::WrongKeys)?;
-    let field = |name: &str| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    let known = object.keys().all(|key| ["args", "function"].iter().any(|name| key.eq_ignore_ascii_case(name)));
-    let args = field("args").and_then(Value::as_array).filter(|_| known).ok_or(CtorError::WrongKeys)?;
+    let field = |name: &str| {
+        object
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    };
+    let known = object.keys().all(|key| {
+        ["args", "function"]
+            .iter()
+            .any(|name| key.eq_ignore_ascii_case(name))
+    });
+    let args = field("args")
+        .and_then(Value::as_array)
+        .filter(|_| known)
+        .ok_or(CtorError::WrongKeys)?;
     let mut call = Vec::with_capacity(args.len() + 1);
     if let Some(function) = field("function") {
-        call.push(Bytes::from(function.as_str().ok_or(CtorError::WrongKeys)?.to_owned()));
+        call.push(Bytes::from(
+            function.as_str().ok_or(CtorError::WrongKeys)?.to_owned(),
+        ));
     }
     for (index, arg) in args.iter().enumerate() {
-        call.push(Bytes::from(arg.as_str().ok_or(CtorError::NotText { index })?.to_owned()));
+        call.push(Bytes::from(
+            arg.as_str().ok_or(CtorError::NotText { index })?.to_owned(),
+        ));
     }
     Ok(call)
 }
@@ -78,8 +96,14 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_call_are_read() {
-        assert_eq!(parse_ctor(r#"{"Args":["put","a","1"]}"#).unwrap(), ["put", "a", "1"]);
-        assert_eq!(parse_ctor(r#"{"function":"put","args":["a"]}"#).unwrap(), ["put", "a"]);
+        assert_eq!(
+            parse_ctor(r#"{"Args":["put","a","1"]}"#).unwrap(),
+            ["put", "a", "1"]
+        );
+        assert_eq!(
+            parse_ctor(r#"{"function":"put","args":["a"]}"#).unwrap(),
+            ["put", "a"]
+        );
         assert!(parse_ctor(r#"{"Args":[]}"#).unwrap().is_empty());
     }
 
@@ -87,14 +111,26 @@ mod tests {
     fn other_forms_are_refused_with_a_reason() {
         assert!(matches!(parse_ctor("{"), Err(CtorError::NotJson(_))));
         assert!(matches!(parse_ctor("[]"), Err(CtorError::WrongKeys)));
-        assert!(matches!(parse_ctor(r#"{"Arg":["x"]}"#), Err(CtorError::WrongKeys)));
-        assert!(matches!(parse_ctor(r#"{"Args":["x"],"other":1}"#), Err(CtorError::WrongKeys)));
-        assert!(matches!(parse_ctor(r#"{"Args":["x",1]}"#), Err(CtorError::NotText { index: 1 })));
+        assert!(matches!(
+            parse_ctor(r#"{"Arg":["x"]}"#),
+            Err(CtorError::WrongKeys)
+        ));
+        assert!(matches!(
+            parse_ctor(r#"{"Args":["x"],"other":1}"#),
+            Err(CtorError::WrongKeys)
+        ));
+        assert!(matches!(
+            parse_ctor(r#"{"Args":["x",1]}"#),
+            Err(CtorError::NotText { index: 1 })
+        ));
     }
 
     #[test]
     fn transient_values_are_base64() {
         assert_eq!(parse_transient(r#"{"k":"dg=="}"#).unwrap().get("k").unwrap(), "v");
-        assert!(matches!(parse_transient(r#"{"k":"?"}"#), Err(CtorError::Transient { .. })));
+        assert!(matches!(
+            parse_transient(r#"{"k":"?"}"#),
+            Err(CtorError::Transient { .. })
+        ));
     }
 }

@@ -11,8 +11,8 @@ use protos::common::{ChannelHeader, Envelope, Header, HeaderType, Payload};
 use protos::msp::SerializedIdentity;
 use protos::now_timestamp;
 use protos::peer::{
-    ChaincodeDeploymentSpec, ChaincodeId, ChaincodeInput, ChaincodeSpec, Endorsement, SignedChaincodeDeploymentSpec,
-    chaincode_spec,
+    ChaincodeDeploymentSpec, ChaincodeId, ChaincodeInput, ChaincodeSpec, Endorsement,
+    SignedChaincodeDeploymentSpec, chaincode_spec,
 };
 
 use super::ClientError;
@@ -71,9 +71,14 @@ pub enum PackageError {
 /// # Errors
 /// When there is no such platform or it refuses the folder.
 pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<Bytes, PackageError> {
-    let path = std::fs::canonicalize(&request.path)
-        .map_err(|source| PackageError::NoFolder { path: request.path.clone(), source })?;
-    let refused = |source| PackageError::Platform { path: request.path.clone(), source };
+    let path = std::fs::canonicalize(&request.path).map_err(|source| PackageError::NoFolder {
+        path: request.path.clone(),
+        source,
+    })?;
+    let refused = |source| PackageError::Platform {
+        path: request.path.clone(),
+        source,
+    };
     let kind = request.lang.to_uppercase();
     let platform = platforms.by_type(&kind).map_err(refused)?;
     let spec = ChaincodeSpec {
@@ -89,7 +94,11 @@ pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<
     let bytes: Bytes = spec.encode_to_vec().into();
     platform.validate_spec(bytes.clone()).await.map_err(refused)?;
     let code_package = platform.deployment_payload(bytes).await.map_err(refused)?;
-    let deployment = ChaincodeDeploymentSpec { chaincode_spec: Some(spec), code_package, ..Default::default() };
+    let deployment = ChaincodeDeploymentSpec {
+        chaincode_spec: Some(spec),
+        code_package,
+        ..Default::default()
+    };
     Ok(deployment.encode_to_vec().into())
 }
 
@@ -126,7 +135,11 @@ impl DeploymentSpec<'_> {
             input: Some(self.input),
             ..Default::default()
         };
-        ChaincodeDeploymentSpec { chaincode_spec: Some(spec), ..Default::default() }.encode_to_vec()
+        ChaincodeDeploymentSpec {
+            chaincode_spec: Some(spec),
+            ..Default::default()
+        }
+        .encode_to_vec()
     }
 }
 
@@ -155,7 +168,10 @@ pub fn sign_package(
         let signature = signer
             .sign(&[deployment, &instantiation_policy, &owner])
             .map_err(|source| ClientError::Sign(Box::new(source)))?;
-        signed.owner_endorsements.push(Endorsement { endorser: owner, signature });
+        signed.owner_endorsements.push(Endorsement {
+            endorser: owner,
+            signature,
+        });
     }
     let channel_header = ChannelHeader {
         r#type: HeaderType::ChaincodePackage.into(),
@@ -166,6 +182,14 @@ pub fn sign_package(
         channel_header: channel_header.encode_to_vec().into(),
         signature_header: signature_header(signer).encode_to_vec().into(),
     };
-    let payload = Payload { header: Some(header), data: signed.encode_to_vec().into() };
-    Ok(Envelope { payload: payload.encode_to_vec().into(), ..Default::default() }.encode_to_vec().into())
+    let payload = Payload {
+        header: Some(header),
+        data: signed.encode_to_vec().into(),
+    };
+    Ok(Envelope {
+        payload: payload.encode_to_vec().into(),
+        ..Default::default()
+    }
+    .encode_to_vec()
+    .into())
 }

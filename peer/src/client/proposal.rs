@@ -8,8 +8,8 @@ use prost::Message;
 use protos::common::{ChannelHeader, Envelope, Header, HeaderType, Payload, SignatureHeader};
 use protos::peer::{
     ChaincodeActionPayload, ChaincodeEndorsedAction, ChaincodeHeaderExtension, ChaincodeId, ChaincodeInput,
-    ChaincodeInvocationSpec, ChaincodeProposalPayload, ChaincodeSpec, Proposal, ProposalResponse, SignedProposal,
-    Transaction, TransactionAction, chaincode_spec,
+    ChaincodeInvocationSpec, ChaincodeProposalPayload, ChaincodeSpec, Proposal, ProposalResponse,
+    SignedProposal, Transaction, TransactionAction, chaincode_spec,
 };
 use protos::{ChannelId, TxId, compute_tx_id, now_timestamp};
 
@@ -67,8 +67,14 @@ impl PreparedProposal {
         let nonce = fresh_nonce();
         let creator = signer.serialized_identity();
         let tx_id = compute_tx_id(&nonce, &creator);
-        let chaincode_id = Some(ChaincodeId { name: request.chaincode.clone(), ..Default::default() });
-        let extension = ChaincodeHeaderExtension { chaincode_id: chaincode_id.clone(), ..Default::default() };
+        let chaincode_id = Some(ChaincodeId {
+            name: request.chaincode.clone(),
+            ..Default::default()
+        });
+        let extension = ChaincodeHeaderExtension {
+            chaincode_id: chaincode_id.clone(),
+            ..Default::default()
+        };
         let channel_header = ChannelHeader {
             r#type: HeaderType::EndorserTransaction.into(),
             timestamp: Some(now_timestamp()),
@@ -92,18 +98,29 @@ impl PreparedProposal {
             }),
             ..Default::default()
         };
-        let invocation = ChaincodeInvocationSpec { chaincode_spec: Some(spec), ..Default::default() };
+        let invocation = ChaincodeInvocationSpec {
+            chaincode_spec: Some(spec),
+            ..Default::default()
+        };
         let input: Bytes = invocation.encode_to_vec().into();
-        let payload = ChaincodeProposalPayload { input: input.clone(), transient_map: request.transient.clone() };
+        let payload = ChaincodeProposalPayload {
+            input: input.clone(),
+            transient_map: request.transient.clone(),
+        };
         let proposal = Proposal {
             header: header.encode_to_vec().into(),
             payload: payload.encode_to_vec().into(),
             ..Default::default()
         };
         let proposal_bytes: Bytes = proposal.encode_to_vec().into();
-        let signature = signer.sign(&[&proposal_bytes]).map_err(|source| ClientError::Sign(Box::new(source)))?;
+        let signature = signer
+            .sign(&[&proposal_bytes])
+            .map_err(|source| ClientError::Sign(Box::new(source)))?;
         Ok(Self {
-            signed: SignedProposal { proposal_bytes, signature },
+            signed: SignedProposal {
+                proposal_bytes,
+                signature,
+            },
             channel: request.channel.as_str().into(),
             tx_id,
             header,
@@ -124,14 +141,20 @@ impl PreparedProposal {
         if responses.iter().any(|response| response.payload != first.payload) {
             return Err(ClientError::PayloadsDiffer);
         }
-        let endorsements: Vec<_> = responses.iter().filter_map(|response| response.endorsement.clone()).collect();
+        let endorsements: Vec<_> = responses
+            .iter()
+            .filter_map(|response| response.endorsement.clone())
+            .collect();
         if endorsements.len() != responses.len() {
             return Err(ClientError::NoEndorsement);
         }
         let action = ChaincodeActionPayload {
-            chaincode_proposal_payload: ChaincodeProposalPayload { input: self.input.clone(), ..Default::default() }
-                .encode_to_vec()
-                .into(),
+            chaincode_proposal_payload: ChaincodeProposalPayload {
+                input: self.input.clone(),
+                ..Default::default()
+            }
+            .encode_to_vec()
+            .into(),
             action: Some(ChaincodeEndorsedAction {
                 proposal_response_payload: first.payload.clone(),
                 endorsements,
@@ -144,7 +167,10 @@ impl PreparedProposal {
             }],
         };
         sign_payload(
-            Payload { header: Some(self.header.clone()), data: transaction.encode_to_vec().into() },
+            Payload {
+                header: Some(self.header.clone()),
+                data: transaction.encode_to_vec().into(),
+            },
             signer,
         )
     }
@@ -156,18 +182,27 @@ impl PreparedProposal {
 /// When signing fails.
 pub fn sign_payload(payload: Payload, signer: &LocalSigner) -> Result<Envelope, ClientError> {
     let payload: Bytes = payload.encode_to_vec().into();
-    let signature = signer.sign(&[&payload]).map_err(|source| ClientError::Sign(Box::new(source)))?;
+    let signature = signer
+        .sign(&[&payload])
+        .map_err(|source| ClientError::Sign(Box::new(source)))?;
     Ok(Envelope { payload, signature })
 }
 
 /// A signature header with the signer's identity and a fresh nonce.
 #[must_use]
 pub fn signature_header(signer: &LocalSigner) -> SignatureHeader {
-    SignatureHeader { creator: signer.serialized_identity(), nonce: fresh_nonce() }
+    SignatureHeader {
+        creator: signer.serialized_identity(),
+        nonce: fresh_nonce(),
+    }
 }
 
 /// 24 random bytes, the length that Fabric's clients use.
 fn fresh_nonce() -> Bytes {
     let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
-    a.as_bytes().iter().chain(b.as_bytes().iter().take(8)).copied().collect()
+    a.as_bytes()
+        .iter()
+        .chain(b.as_bytes().iter().take(8))
+        .copied()
+        .collect()
 }

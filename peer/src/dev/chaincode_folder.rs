@@ -32,13 +32,19 @@ pub(super) enum TakenOver {
     /// It is the chaincode's first version on the channel.
     Instantiated { version: String, block: u64 },
     /// It replaced another version.
-    Upgraded { from: String, version: String, block: u64 },
+    Upgraded {
+        from: String,
+        version: String,
+        block: u64,
+    },
 }
 
 impl TakenOver {
     /// The version on the channel.
     pub(super) fn version(&self) -> &str {
-        let (Self::Unchanged { version } | Self::Instantiated { version, .. } | Self::Upgraded { version, .. }) = self;
+        let (Self::Unchanged { version }
+        | Self::Instantiated { version, .. }
+        | Self::Upgraded { version, .. }) = self;
         version
     }
 }
@@ -46,7 +52,8 @@ impl TakenOver {
 impl ChaincodeFolder {
     /// The chaincode of a folder; without a name it gets the folder's.
     pub(super) fn new(path: &Path, name: Option<&str>, lang: Option<&str>, args: Vec<Bytes>) -> Result<Self> {
-        let path = std::fs::canonicalize(path).with_context(|| format!("no chaincode folder {}", path.display()))?;
+        let path =
+            std::fs::canonicalize(path).with_context(|| format!("no chaincode folder {}", path.display()))?;
         if !path.is_dir() {
             bail!("{} is not a folder", path.display());
         }
@@ -59,9 +66,17 @@ impl ChaincodeFolder {
             None => name_of(&path.file_name().unwrap_or_default().to_string_lossy()),
         };
         if name.is_empty() {
-            bail!("the name of folder {} makes no chaincode name; give one with --name", path.display());
+            bail!(
+                "the name of folder {} makes no chaincode name; give one with --name",
+                path.display()
+            );
         }
-        Ok(Self { path, name, lang: lang.map(str::to_owned), args })
+        Ok(Self {
+            path,
+            name,
+            lang: lang.map(str::to_owned),
+            args,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -92,7 +107,11 @@ impl ChaincodeFolder {
         if refusals.is_empty() {
             bail!("no platform is loaded; peer.handlers.platforms of core.yaml names them");
         }
-        bail!("no loaded platform accepts {}\n  {}", self.path.display(), refusals.join("\n  "))
+        bail!(
+            "no loaded platform accepts {}\n  {}",
+            self.path.display(),
+            refusals.join("\n  ")
+        )
     }
 
     async fn accepted_by(&self, platforms: &Platforms, kind: &str) -> Result<()> {
@@ -115,14 +134,21 @@ impl ChaincodeFolder {
     pub(super) async fn take_over(&self, network: &Network) -> Result<TakenOver> {
         let admin = network.admin_client();
         let running = version_of(&admin.instantiated().await?, &self.name);
-        let version = next_version(&self.name, &[admin.installed().await?, admin.instantiated().await?].concat());
+        let version = next_version(
+            &self.name,
+            &[admin.installed().await?, admin.instantiated().await?].concat(),
+        );
         let lang = self.lang.as_deref().unwrap_or_default();
         let packaging = self.package(&network.node().platforms(), lang, &version).await;
         let package = packaging.with_context(|| format!("{} cannot be packaged", self.name))?;
         let digest = self.digest(&package)?;
         let kept = network.folder().deployed(network.channel(), &self.name)?;
         if let Some(version) = running.clone()
-            && kept == Some(Deployed { version: version.clone(), digest: digest.clone() })
+            && kept
+                == Some(Deployed {
+                    version: version.clone(),
+                    digest: digest.clone(),
+                })
         {
             return Ok(TakenOver::Unchanged { version });
         }
@@ -137,8 +163,13 @@ impl ChaincodeFolder {
             anyhow::Ok(committed.block)
         })
         .await?;
-        let deployed = Deployed { version: version.clone(), digest };
-        network.folder().keep_deployed(network.channel(), &self.name, deployed)?;
+        let deployed = Deployed {
+            version: version.clone(),
+            digest,
+        };
+        network
+            .folder()
+            .keep_deployed(network.channel(), &self.name, deployed)?;
         Ok(match running {
             None => TakenOver::Instantiated { version, block },
             Some(from) => TakenOver::Upgraded { from, version, block },
@@ -148,8 +179,14 @@ impl ChaincodeFolder {
     /// Of the code and of what Init gets: a change of either is a reason for a new version.
     fn digest(&self, package: &Bytes) -> Result<String> {
         let code = ChaincodeDeploymentSpec::decode(package.clone())?.code_package;
-        let arguments = protos::peer::ChaincodeInput { args: self.args.clone(), ..Default::default() };
-        Ok(hex::encode(sha256(&[&sha256(&[&code]), &arguments.encode_to_vec()])))
+        let arguments = protos::peer::ChaincodeInput {
+            args: self.args.clone(),
+            ..Default::default()
+        };
+        Ok(hex::encode(sha256(&[
+            &sha256(&[&code]),
+            &arguments.encode_to_vec(),
+        ])))
     }
 }
 
@@ -157,7 +194,10 @@ impl ChaincodeFolder {
 fn name_of(text: &str) -> String {
     let mut name = String::new();
     for char in text.chars() {
-        let after_group = name.chars().last().is_some_and(|last| last.is_ascii_alphanumeric());
+        let after_group = name
+            .chars()
+            .last()
+            .is_some_and(|last| last.is_ascii_alphanumeric());
         match char {
             _ if char.is_ascii_alphanumeric() => name.push(char),
             '_' if after_group => name.push('_'),
@@ -169,14 +209,23 @@ fn name_of(text: &str) -> String {
 }
 
 fn version_of(chaincodes: &[ChaincodeInfo], name: &str) -> Option<String> {
-    chaincodes.iter().find(|info| info.name == name).map(|info| info.version.clone())
+    chaincodes
+        .iter()
+        .find(|info| info.name == name)
+        .map(|info| info.version.clone())
 }
 
 /// One more than the highest number; versions of other forms do not count, but are not taken twice.
 fn next_version(name: &str, known: &[ChaincodeInfo]) -> String {
-    let versions = known.iter().filter(|info| info.name == name).map(|info| info.version.as_str());
+    let versions = known
+        .iter()
+        .filter(|info| info.name == name)
+        .map(|info| info.version.as_str());
     let numbers: BTreeSet<u64> = versions.filter_map(|version| version.parse().ok()).collect();
-    numbers.last().map_or(1, |last| last.saturating_add(1)).to_string()
+    numbers
+        .last()
+        .map_or(1, |last| last.saturating_add(1))
+        .to_string()
 }
 
 /// An error as people read it, the output of a build included.
@@ -189,15 +238,25 @@ mod tests {
     use super::*;
 
     fn info(name: &str, version: &str) -> ChaincodeInfo {
-        ChaincodeInfo { name: name.to_owned(), version: version.to_owned(), ..ChaincodeInfo::default() }
+        ChaincodeInfo {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            ..ChaincodeInfo::default()
+        }
     }
 
     #[test]
     fn versions_go_on_after_everything_known() {
         assert_eq!(next_version("kv", &[]), "1");
         assert_eq!(next_version("kv", &[info("other", "7"), info("kv", "x.1")]), "1");
-        assert_eq!(next_version("kv", &[info("kv", "9"), info("kv", "10"), info("kv", "2")]), "11");
-        assert_eq!(version_of(&[info("a", "1"), info("kv", "2")], "kv").as_deref(), Some("2"));
+        assert_eq!(
+            next_version("kv", &[info("kv", "9"), info("kv", "10"), info("kv", "2")]),
+            "11"
+        );
+        assert_eq!(
+            version_of(&[info("a", "1"), info("kv", "2")], "kv").as_deref(),
+            Some("2")
+        );
         assert_eq!(version_of(&[info("a", "1")], "kv"), None);
     }
 
@@ -220,12 +279,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("my cc");
         std::fs::create_dir(&source).unwrap();
-        assert_eq!(ChaincodeFolder::new(&source, None, None, Vec::new()).unwrap().name(), "my-cc");
-        assert_eq!(ChaincodeFolder::new(&source, Some("x"), None, Vec::new()).unwrap().name(), "x");
+        assert_eq!(
+            ChaincodeFolder::new(&source, None, None, Vec::new())
+                .unwrap()
+                .name(),
+            "my-cc"
+        );
+        assert_eq!(
+            ChaincodeFolder::new(&source, Some("x"), None, Vec::new())
+                .unwrap()
+                .name(),
+            "x"
+        );
         let refused = ChaincodeFolder::new(&source, Some("../x"), None, Vec::new()).unwrap_err();
-        assert!(refused.to_string().starts_with("invalid chaincode name '../x'"), "{refused}");
+        assert!(
+            refused.to_string().starts_with("invalid chaincode name '../x'"),
+            "{refused}"
+        );
         let missing = ChaincodeFolder::new(&folder.path().join("none"), None, None, Vec::new()).unwrap_err();
-        assert!(missing.to_string().starts_with("no chaincode folder"), "{missing}");
+        assert!(
+            missing.to_string().starts_with("no chaincode folder"),
+            "{missing}"
+        );
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         assert!(ChaincodeFolder::new(&file, None, None, Vec::new()).is_err());
@@ -235,18 +310,31 @@ mod tests {
     fn the_digest_is_of_code_and_init_arguments_not_of_the_version() {
         let folder = tempfile::tempdir().unwrap();
         let package = |code: &'static [u8], version: &str| -> Bytes {
-            let id = protos::peer::ChaincodeId { version: version.to_owned(), ..Default::default() };
-            let spec = protos::peer::ChaincodeSpec { chaincode_id: Some(id), ..Default::default() };
-            ChaincodeDeploymentSpec { chaincode_spec: Some(spec), code_package: code.into(), ..Default::default() }
-                .encode_to_vec()
-                .into()
+            let id = protos::peer::ChaincodeId {
+                version: version.to_owned(),
+                ..Default::default()
+            };
+            let spec = protos::peer::ChaincodeSpec {
+                chaincode_id: Some(id),
+                ..Default::default()
+            };
+            ChaincodeDeploymentSpec {
+                chaincode_spec: Some(spec),
+                code_package: code.into(),
+                ..Default::default()
+            }
+            .encode_to_vec()
+            .into()
         };
         let source = |args: Vec<Bytes>| ChaincodeFolder::new(folder.path(), Some("kv"), None, args).unwrap();
         let plain = source(Vec::new());
         let digest = plain.digest(&package(b"code", "1")).unwrap();
         assert_eq!(plain.digest(&package(b"code", "2")).unwrap(), digest);
         assert_ne!(plain.digest(&package(b"cod", "1")).unwrap(), digest);
-        assert_ne!(source(vec!["a".into()]).digest(&package(b"code", "1")).unwrap(), digest);
+        assert_ne!(
+            source(vec!["a".into()]).digest(&package(b"code", "1")).unwrap(),
+            digest
+        );
     }
 
     #[tokio::test]
@@ -257,6 +345,9 @@ mod tests {
         assert!(error.to_string().contains("peer.handlers.platforms"), "{error}");
         let mut given = ChaincodeFolder::new(folder.path(), Some("kv"), Some("cobol"), Vec::new()).unwrap();
         let error = given.settle_language(&Platforms::default()).await.unwrap_err();
-        assert!(error.to_string().starts_with("Unknown chaincodeType: cobol"), "{error}");
+        assert!(
+            error.to_string().starts_with("Unknown chaincodeType: cobol"),
+            "{error}"
+        );
     }
 }

@@ -36,10 +36,16 @@ impl Changes {
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| match event {
             Ok(event) if concerns_source(&root, &event) => seen.notify_one(),
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = protos::wire_message(&error), "watching the chaincode failed"),
+            Err(error) => tracing::warn!(
+                error = protos::wire_message(&error),
+                "watching the chaincode failed"
+            ),
         })?;
         watcher.watch(folder, RecursiveMode::Recursive)?;
-        Ok(Self { changed, _watcher: watcher })
+        Ok(Self {
+            changed,
+            _watcher: watcher,
+        })
     }
 
     /// Waits for the next change and for the end of those that come with it.
@@ -60,11 +66,21 @@ fn concerns_source(root: &Path, event: &Event) -> bool {
 
 /// Not in a hidden folder, not a dependency, not an editor's temporary file.
 fn is_source(root: &Path, path: &Path) -> bool {
-    let Ok(relative) = path.strip_prefix(root) else { return false };
-    let relative: PathBuf = relative.components().filter(|part| matches!(part, Component::Normal(_))).collect();
-    let Some(name) = relative.file_name().map(OsStr::to_string_lossy) else { return true };
+    let Ok(relative) = path.strip_prefix(root) else {
+        return false;
+    };
+    let relative: PathBuf = relative
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .collect();
+    let Some(name) = relative.file_name().map(OsStr::to_string_lossy) else {
+        return true;
+    };
     let hidden = |folder: &Path| folder.iter().any(|part| part.to_string_lossy().starts_with('.'));
-    if relative.parent().is_some_and(hidden) || relative.iter().any(|part| part == DEPENDENCIES) || name == ".git" {
+    if relative.parent().is_some_and(hidden)
+        || relative.iter().any(|part| part == DEPENDENCIES)
+        || name == ".git"
+    {
         return false;
     }
     let temporary = TEMPORARY_ENDINGS.iter().any(|ending| name.ends_with(ending))
@@ -83,7 +99,13 @@ mod tests {
     #[test]
     fn only_source_counts() {
         let root = Path::new("/src/my.node_modules/cc");
-        for path in ["index.js", "lib/deep/a.go", ".npmrc", "META-INF/statedb/x.json", ""] {
+        for path in [
+            "index.js",
+            "lib/deep/a.go",
+            ".npmrc",
+            "META-INF/statedb/x.json",
+            "",
+        ] {
             assert!(is_source(root, &root.join(path)), "{path}");
         }
         for path in [
@@ -118,6 +140,8 @@ mod tests {
         let root = std::fs::canonicalize(folder.path()).unwrap();
         let changes = Changes::of(&root).unwrap();
         std::fs::write(root.join("index.js"), "changed").unwrap();
-        tokio::time::timeout(Duration::from_secs(60), changes.next()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), changes.next())
+            .await
+            .unwrap();
     }
 }

@@ -36,7 +36,12 @@ pub fn connection_profile(peer: &Server, orderer: &Server, channels: &[String]) 
         json!({ "endorsingPeer": true, "chaincodeQuery": true, "ledgerQuery": true, "eventSource": true });
     let channels: Map<String, Value> = channels
         .iter()
-        .map(|channel| (channel.clone(), json!({ "orderers": [ORDERER], "peers": { PEER: roles } })))
+        .map(|channel| {
+            (
+                channel.clone(),
+                json!({ "orderers": [ORDERER], "peers": { PEER: roles } }),
+            )
+        })
         .collect();
     json!({
         "name": "peer-dev",
@@ -57,15 +62,25 @@ mod tests {
     use super::*;
 
     fn server(port: u16, root_pem: Option<&str>) -> Server {
-        Server { address: format!("127.0.0.1:{port}"), root_pem: root_pem.map(str::to_owned) }
+        Server {
+            address: format!("127.0.0.1:{port}"),
+            root_pem: root_pem.map(str::to_owned),
+        }
     }
 
     #[test]
     fn every_name_used_is_defined() {
-        let profile = connection_profile(&server(7051, Some("PEM")), &server(7050, Some("PEM")), &["c1".into()]);
+        let profile = connection_profile(
+            &server(7051, Some("PEM")),
+            &server(7050, Some("PEM")),
+            &["c1".into()],
+        );
         let channel = &profile["channels"]["c1"];
         for orderer in channel["orderers"].as_array().unwrap() {
-            assert_eq!(profile["orderers"][orderer.as_str().unwrap()]["url"], "grpcs://127.0.0.1:7050");
+            assert_eq!(
+                profile["orderers"][orderer.as_str().unwrap()]["url"],
+                "grpcs://127.0.0.1:7050"
+            );
         }
         for peer in channel["peers"].as_object().unwrap().keys() {
             let peer = &profile["peers"][peer];

@@ -102,14 +102,27 @@ impl Folder {
             if has_content(&path)? {
                 return Err(FolderError::Foreign(path));
             }
-            save(&path.join(MARKER), &Marker { version: VERSION, ports: None })?;
+            save(
+                &path.join(MARKER),
+                &Marker {
+                    version: VERSION,
+                    ports: None,
+                },
+            )?;
         }
         let lock = lock(&path)?;
         let marker = marker(&path)?;
         if marker.version != VERSION {
-            return Err(FolderError::OtherVersion { path, found: marker.version });
+            return Err(FolderError::OtherVersion {
+                path,
+                found: marker.version,
+            });
         }
-        Ok(Self { path, ports: marker.ports, _lock: lock })
+        Ok(Self {
+            path,
+            ports: marker.ports,
+            _lock: lock,
+        })
     }
 
     /// Deletes what a former network left in the folder, if the folder is ours. Blocks.
@@ -153,7 +166,13 @@ impl Folder {
     /// When the file cannot be written.
     pub fn keep_ports(&mut self, ports: Ports) -> Result<(), FolderError> {
         if self.ports != Some(ports) {
-            save(&self.path.join(MARKER), &Marker { version: VERSION, ports: Some(ports) })?;
+            save(
+                &self.path.join(MARKER),
+                &Marker {
+                    version: VERSION,
+                    ports: Some(ports),
+                },
+            )?;
             self.ports = Some(ports);
         }
         Ok(())
@@ -177,7 +196,12 @@ impl Folder {
     ///
     /// # Errors
     /// When the file is damaged or cannot be written.
-    pub fn keep_deployed(&self, channel: &str, chaincode: &str, deployed: Deployed) -> Result<(), FolderError> {
+    pub fn keep_deployed(
+        &self,
+        channel: &str,
+        chaincode: &str,
+        deployed: Deployed,
+    ) -> Result<(), FolderError> {
         let mut all = self.all_deployed()?;
         all.insert(deployed_key(channel, chaincode), deployed);
         save(&self.join(CHAINCODES), &all)
@@ -185,7 +209,11 @@ impl Folder {
 
     fn all_deployed(&self) -> Result<BTreeMap<String, Deployed>, FolderError> {
         let path = self.join(CHAINCODES);
-        if path.exists() { read(&path) } else { Ok(BTreeMap::new()) }
+        if path.exists() {
+            read(&path)
+        } else {
+            Ok(BTreeMap::new())
+        }
     }
 }
 
@@ -204,7 +232,12 @@ fn has_content(path: &Path) -> Result<bool, FolderError> {
 
 fn lock(path: &Path) -> Result<File, FolderError> {
     let file = path.join(LOCK);
-    let opened = File::options().create(true).write(true).truncate(false).open(&file).map_err(at(&file))?;
+    let opened = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&file)
+        .map_err(at(&file))?;
     match opened.try_lock() {
         Ok(()) => Ok(opened),
         Err(TryLockError::WouldBlock) => Err(FolderError::Busy(path.to_owned())),
@@ -218,18 +251,27 @@ fn marker(path: &Path) -> Result<Marker, FolderError> {
 
 fn remove(path: &Path) -> Result<(), FolderError> {
     let metadata = fs::symlink_metadata(path).map_err(at(path))?;
-    let removed = if metadata.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if metadata.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
     removed.map_err(at(path))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, FolderError> {
     let bytes = fs::read(path).map_err(at(path))?;
-    serde_json::from_slice(&bytes).map_err(|source| FolderError::Damaged { path: path.to_owned(), source })
+    serde_json::from_slice(&bytes).map_err(|source| FolderError::Damaged {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), FolderError> {
-    let bytes = serde_json::to_vec_pretty(value)
-        .map_err(|source| FolderError::Damaged { path: path.to_owned(), source })?;
+    let bytes = serde_json::to_vec_pretty(value).map_err(|source| FolderError::Damaged {
+        path: path.to_owned(),
+        source,
+    })?;
     write_file(path, &bytes, Readers::All)
 }
 

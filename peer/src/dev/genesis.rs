@@ -38,10 +38,15 @@ fn system_profile(identities: &Identities, orderer_address: &str) -> Result<Prof
     let orderer = OrdererProfile {
         organizations: vec![OrganizationProfile::orderer(ORDERER_ORG, msp, addresses.clone())],
         addresses,
-        batch: BatchProfile { timeout: BATCH_TIMEOUT, ..BatchProfile::default() },
+        batch: BatchProfile {
+            timeout: BATCH_TIMEOUT,
+            ..BatchProfile::default()
+        },
         ..OrdererProfile::default()
     };
-    let consortium = ConsortiumProfile { organizations: vec![organization(identities)?] };
+    let consortium = ConsortiumProfile {
+        organizations: vec![organization(identities)?],
+    };
     Ok(Profile {
         orderer: Some(orderer),
         consortiums: BTreeMap::from([(CONSORTIUM.to_owned(), consortium)]),
@@ -50,7 +55,8 @@ fn system_profile(identities: &Identities, orderer_address: &str) -> Result<Prof
 }
 
 fn organization(identities: &Identities) -> Result<OrganizationProfile> {
-    let msp = msp::folder_config(&identities.org_msp(), ORG_MSP).context("the organisation's MSP is unusable")?;
+    let msp =
+        msp::folder_config(&identities.org_msp(), ORG_MSP).context("the organisation's MSP is unusable")?;
     Ok(OrganizationProfile::new(ORG_NAME, msp))
 }
 
@@ -59,19 +65,28 @@ fn organization(identities: &Identities) -> Result<OrganizationProfile> {
 /// # Errors
 /// When an MSP folder is damaged or the key does not sign.
 pub fn channel_creation(identities: &Identities, channel: &str, admin: &LocalSigner) -> Result<Envelope> {
-    let application =
-        ApplicationProfile { organizations: vec![organization(identities)?], ..ApplicationProfile::default() };
+    let application = ApplicationProfile {
+        organizations: vec![organization(identities)?],
+        ..ApplicationProfile::default()
+    };
     let profile = Profile {
         consortium: Some(CONSORTIUM.to_owned()),
         application: Some(application),
         ..Profile::default()
     };
     let update = channel_creation_update(channel, &profile)?;
-    let mut envelope =
-        ConfigUpdateEnvelope { config_update: update.encode_to_vec().into(), ..Default::default() };
+    let mut envelope = ConfigUpdateEnvelope {
+        config_update: update.encode_to_vec().into(),
+        ..Default::default()
+    };
     sign_config_update(&mut envelope, admin)?;
     let data = envelope.encode_to_vec().into();
-    Ok(signed_envelope(HeaderType::ConfigUpdate, channel, data, Some(admin))?)
+    Ok(signed_envelope(
+        HeaderType::ConfigUpdate,
+        channel,
+        data,
+        Some(admin),
+    )?)
 }
 
 #[cfg(test)]
@@ -103,9 +118,15 @@ mod tests {
         let envelope = channel_creation(&identities, "mychannel", admin.signer()).unwrap();
         let unpacked = UnpackedEnvelope::try_from(envelope).unwrap();
         assert_eq!(unpacked.channel_header.channel_id, "mychannel");
-        assert_eq!(unpacked.channel_header.r#type, i32::from(HeaderType::ConfigUpdate));
+        assert_eq!(
+            unpacked.channel_header.r#type,
+            i32::from(HeaderType::ConfigUpdate)
+        );
         let update = ConfigUpdateEnvelope::decode(unpacked.data).unwrap();
         assert_eq!(update.signatures.len(), 1);
-        assert_eq!(ConfigUpdate::decode(update.config_update).unwrap().channel_id, "mychannel");
+        assert_eq!(
+            ConfigUpdate::decode(update.config_update).unwrap().channel_id,
+            "mychannel"
+        );
     }
 }

@@ -128,7 +128,8 @@ impl Identities {
     /// When the folder is damaged or the certificate has expired.
     pub fn load_user(&self, name: &str) -> Result<LocalMsp> {
         let folder = self.user_msp(name);
-        LocalMsp::load_folder(&folder, ORG_MSP).with_context(|| format!("could not load {}", folder.display()))
+        LocalMsp::load_folder(&folder, ORG_MSP)
+            .with_context(|| format!("could not load {}", folder.display()))
     }
 
     /// Writes the wallet of a file system as fabric-network has it: `<name>.id`. Blocks.
@@ -235,8 +236,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("crypto-config");
         fs::create_dir_all(root.with_extension("new").join("peerOrganizations")).unwrap();
-        let first = Identities::ensure(root.clone()).unwrap().load_user(ADMIN).unwrap().serialized_identity();
-        let second = Identities::ensure(root).unwrap().load_user(ADMIN).unwrap().serialized_identity();
+        let first = Identities::ensure(root.clone())
+            .unwrap()
+            .load_user(ADMIN)
+            .unwrap()
+            .serialized_identity();
+        let second = Identities::ensure(root)
+            .unwrap()
+            .load_user(ADMIN)
+            .unwrap()
+            .serialized_identity();
         assert_eq!(first, second);
     }
 
@@ -250,15 +259,31 @@ mod tests {
         assert_eq!(user["type"], "X.509");
         assert_eq!(user["version"], 1);
         assert_eq!(user["mspId"], ORG_MSP);
-        assert!(user["credentials"]["certificate"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
-        assert!(user["credentials"]["privateKey"].as_str().unwrap().starts_with("-----BEGIN PRIVATE KEY-----"));
-        let mut files: Vec<_> = fs::read_dir(&wallet).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(
+            user["credentials"]["certificate"]
+                .as_str()
+                .unwrap()
+                .starts_with("-----BEGIN CERTIFICATE-----")
+        );
+        assert!(
+            user["credentials"]["privateKey"]
+                .as_str()
+                .unwrap()
+                .starts_with("-----BEGIN PRIVATE KEY-----")
+        );
+        let mut files: Vec<_> = fs::read_dir(&wallet)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         files.sort();
         assert_eq!(files, ["Admin.id", "User1.id"]);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = fs::metadata(wallet.join("User1.id")).unwrap().permissions().mode();
+            let mode = fs::metadata(wallet.join("User1.id"))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o077, 0);
         }
     }

@@ -103,13 +103,22 @@ impl Network {
     /// When the folder is somebody else's or in use, a port is taken, or a part does not start.
     pub async fn start(spec: NetworkSpec) -> Result<Self> {
         let channel = spec.channel.clone();
-        let Prepared { folder, identities, ports, config, listeners, admin, user } =
-            tokio::task::spawn_blocking(move || prepare(spec)).await??;
+        let Prepared {
+            folder,
+            identities,
+            ports,
+            config,
+            listeners,
+            admin,
+            user,
+        } = tokio::task::spawn_blocking(move || prepare(spec)).await??;
         let targets = Targets {
             peer: settings::peer_target(&config, &identities, ports)?,
             orderer: settings::orderer_target(&config, &identities, ports)?,
         };
-        let node = Node::start(config.clone(), listeners).await.context("the node did not start")?;
+        let node = Node::start(config.clone(), listeners)
+            .await
+            .context("the node did not start")?;
         let connected = join(&channel, &targets, &admin, &identities).await;
         let (client, joined) = match connected {
             Ok(connected) => connected,
@@ -139,7 +148,11 @@ impl Network {
         settings::write_client_files(&self.folder, &self.config, &self.identities, &self.env())?;
         let (peer, orderer) = settings::servers(&self.config, &self.identities, self.ports)?;
         let profile = connection_profile(&peer, &orderer, channels);
-        write_file(&self.connection_profile(), &serde_json::to_vec_pretty(&profile)?, Readers::All)?;
+        write_file(
+            &self.connection_profile(),
+            &serde_json::to_vec_pretty(&profile)?,
+            Readers::All,
+        )?;
         self.identities.write_wallet(&self.wallet())
     }
 
@@ -218,7 +231,12 @@ impl Network {
     /// The variables with which `peer` commands act on this network as its admin.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
-        settings::environment(&self.folder, &self.identities, self.ports, self.config.peer.tls.enabled)
+        settings::environment(
+            &self.folder,
+            &self.identities,
+            self.ports,
+            self.config.peer.tls.enabled,
+        )
     }
 
     /// The file that fabric-network connects with.
@@ -285,7 +303,11 @@ impl Network {
     ///
     /// # Errors
     /// When the peer or the chaincode refuses.
-    pub async fn query<A: Into<Bytes>>(&self, chaincode: &str, args: impl IntoIterator<Item = A>) -> Result<Bytes> {
+    pub async fn query<A: Into<Bytes>>(
+        &self,
+        chaincode: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Bytes> {
         self.user.query(chaincode, args).await
     }
 

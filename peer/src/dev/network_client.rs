@@ -49,7 +49,12 @@ impl Committed {
     /// When it did not.
     pub fn valid(self) -> Result<Self> {
         if self.code != TxValidationCode::Valid {
-            bail!("transaction {} is in block {} as {}", self.tx_id, self.block, self.code.as_str_name());
+            bail!(
+                "transaction {} is in block {} as {}",
+                self.tx_id,
+                self.block,
+                self.code.as_str_name()
+            );
         }
         Ok(self)
     }
@@ -86,13 +91,19 @@ impl NetworkClient {
     /// The same connections under another identity.
     #[must_use]
     pub fn with_identity(&self, identity: Arc<LocalMsp>) -> Self {
-        Self { identity, ..self.clone() }
+        Self {
+            identity,
+            ..self.clone()
+        }
     }
 
     /// The same connections for another channel.
     #[must_use]
     pub fn on_channel(&self, channel: &str) -> Self {
-        Self { channel: channel.to_owned(), ..self.clone() }
+        Self {
+            channel: channel.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// The key that signs.
@@ -123,8 +134,13 @@ impl NetworkClient {
     ///
     /// # Errors
     /// When the peer or the chaincode refuses.
-    pub async fn query<A: Into<Bytes>>(&self, chaincode: &str, args: impl IntoIterator<Item = A>) -> Result<Bytes> {
-        self.call(ProposalRequest::new(&self.channel, chaincode, args)).await
+    pub async fn query<A: Into<Bytes>>(
+        &self,
+        chaincode: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Bytes> {
+        self.call(ProposalRequest::new(&self.channel, chaincode, args))
+            .await
     }
 
     /// Calls a chaincode, has the answer ordered, and waits for the commit.
@@ -136,7 +152,8 @@ impl NetworkClient {
         chaincode: &str,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Committed> {
-        self.submit(ProposalRequest::new(&self.channel, chaincode, args)).await
+        self.submit(ProposalRequest::new(&self.channel, chaincode, args))
+            .await
     }
 
     /// Installs a package on the peer; needs the admin.
@@ -145,7 +162,9 @@ impl NetworkClient {
     /// When the peer refuses.
     pub async fn install(&self, package: Bytes) -> Result<()> {
         let args = [Bytes::from_static(b"install"), package];
-        self.call(ProposalRequest::new("", "lscc", args)).await.context("could not install")?;
+        self.call(ProposalRequest::new("", "lscc", args))
+            .await
+            .context("could not install")?;
         Ok(())
     }
 
@@ -161,7 +180,14 @@ impl NetworkClient {
         args: impl IntoIterator<Item = A>,
         policy: Option<&str>,
     ) -> Result<Committed> {
-        self.define("deploy", name, version, args.into_iter().map(Into::into).collect(), policy).await
+        self.define(
+            "deploy",
+            name,
+            version,
+            args.into_iter().map(Into::into).collect(),
+            policy,
+        )
+        .await
     }
 
     /// Replaces the version of an instantiated chaincode; otherwise as [`Self::deploy`].
@@ -175,7 +201,14 @@ impl NetworkClient {
         args: impl IntoIterator<Item = A>,
         policy: Option<&str>,
     ) -> Result<Committed> {
-        self.define("upgrade", name, version, args.into_iter().map(Into::into).collect(), policy).await
+        self.define(
+            "upgrade",
+            name,
+            version,
+            args.into_iter().map(Into::into).collect(),
+            policy,
+        )
+        .await
     }
 
     async fn define(
@@ -186,12 +219,22 @@ impl NetworkClient {
         args: Vec<Bytes>,
         policy: Option<&str>,
     ) -> Result<Committed> {
-        let input = ChaincodeInput { args, ..ChaincodeInput::default() };
+        let input = ChaincodeInput {
+            args,
+            ..ChaincodeInput::default()
+        };
         // the language is the installed package's; this is the type that Fabric's SDKs write for every chaincode
         let lang = chaincode_spec::Type::Golang.as_str_name();
-        let spec = DeploymentSpec { name, version, lang, input };
+        let spec = DeploymentSpec {
+            name,
+            version,
+            lang,
+            input,
+        };
         let policy = match policy {
-            Some(text) => msp::policy::from_string(text).context("invalid policy")?.encode_to_vec(),
+            Some(text) => msp::policy::from_string(text)
+                .context("invalid policy")?
+                .encode_to_vec(),
             None => Vec::new(),
         };
         let call: [Bytes; 6] = [
@@ -202,7 +245,9 @@ impl NetworkClient {
             Bytes::from_static(ESCC),
             Bytes::from_static(VSCC),
         ];
-        self.submit(ProposalRequest::new(&self.channel, "lscc", call)).await?.valid()
+        self.submit(ProposalRequest::new(&self.channel, "lscc", call))
+            .await?
+            .valid()
     }
 
     /// The chaincodes that are installed on the peer; needs the admin.
@@ -210,7 +255,9 @@ impl NetworkClient {
     /// # Errors
     /// When the peer refuses.
     pub async fn installed(&self) -> Result<Vec<ChaincodeInfo>> {
-        let answer = self.call(ProposalRequest::new("", "lscc", ["getinstalledchaincodes"])).await?;
+        let answer = self
+            .call(ProposalRequest::new("", "lscc", ["getinstalledchaincodes"]))
+            .await?;
         Ok(ChaincodeQueryResponse::decode(answer)?.chaincodes)
     }
 
@@ -228,7 +275,9 @@ impl NetworkClient {
     /// # Errors
     /// When the peer refuses.
     pub async fn joined(&self) -> Result<Vec<String>> {
-        let answer = self.call(ProposalRequest::new("", "cscc", ["GetChannels"])).await?;
+        let answer = self
+            .call(ProposalRequest::new("", "cscc", ["GetChannels"]))
+            .await?;
         let channels = ChannelQueryResponse::decode(answer)?.channels;
         Ok(channels.into_iter().map(|info| info.channel_id).collect())
     }
@@ -239,7 +288,9 @@ impl NetworkClient {
     /// When the peer refuses.
     pub async fn join(&self, genesis: &Block) -> Result<()> {
         let args = [Bytes::from_static(b"JoinChain"), genesis.encode_to_vec().into()];
-        self.call(ProposalRequest::new("", "cscc", args)).await.context("could not join the channel")?;
+        self.call(ProposalRequest::new("", "cscc", args))
+            .await
+            .context("could not join the channel")?;
         Ok(())
     }
 
@@ -252,7 +303,9 @@ impl NetworkClient {
             Err(FetchError::Refused(Status::NotFound)) => {}
             answer => return answer.with_context(|| format!("could not fetch block 0 of {}", self.channel)),
         }
-        self.broadcast(creation()?).await.with_context(|| format!("could not create channel {}", self.channel))?;
+        self.broadcast(creation()?)
+            .await
+            .with_context(|| format!("could not create channel {}", self.channel))?;
         let appears = async {
             loop {
                 match self.first_block().await {
@@ -262,11 +315,14 @@ impl NetworkClient {
             }
         };
         let found = tokio::time::timeout(CHANNEL_DEADLINE, appears).await;
-        Ok(found.with_context(|| format!("channel {} did not appear in {CHANNEL_DEADLINE:?}", self.channel))??)
+        Ok(found
+            .with_context(|| format!("channel {} did not appear in {CHANNEL_DEADLINE:?}", self.channel))??)
     }
 
     async fn first_block(&self) -> Result<Block, FetchError> {
-        self.orderer.fetch_block(self.signer(), &self.channel, Position::Oldest).await
+        self.orderer
+            .fetch_block(self.signer(), &self.channel, Position::Oldest)
+            .await
     }
 
     /// Sends an envelope to the orderer and takes nothing but success for an answer.
@@ -276,13 +332,20 @@ impl NetworkClient {
     pub async fn broadcast(&self, envelope: Envelope) -> Result<()> {
         let answer = self.orderer.broadcast(envelope).await?;
         if answer.status() != Status::Success {
-            bail!("the orderer answered {}: {}", answer.status().as_str_name(), answer.info);
+            bail!(
+                "the orderer answered {}: {}",
+                answer.status().as_str_name(),
+                answer.info
+            );
         }
         Ok(())
     }
 
     async fn call(&self, request: ProposalRequest) -> Result<Bytes> {
-        let request = ProposalRequest { tls_cert_hash: self.peer.tls_cert_hash(), ..request };
+        let request = ProposalRequest {
+            tls_cert_hash: self.peer.tls_cert_hash(),
+            ..request
+        };
         let proposal = PreparedProposal::new(&request, self.signer())?;
         Ok(self.peer.call(proposal.signed).await?)
     }
@@ -292,7 +355,10 @@ impl NetworkClient {
     /// # Errors
     /// As [`Self::invoke`].
     pub async fn submit(&self, request: ProposalRequest) -> Result<Committed> {
-        let request = ProposalRequest { tls_cert_hash: self.peer.tls_cert_hash(), ..request };
+        let request = ProposalRequest {
+            tls_cert_hash: self.peer.tls_cert_hash(),
+            ..request
+        };
         let signer = self.signer();
         let proposal = PreparedProposal::new(&request, signer)?;
         let answer = self.peer.agreed(proposal.signed.clone()).await?;
@@ -302,6 +368,11 @@ impl NetworkClient {
         let mut listener = CommitListener::open(&events, signer, &request.channel, COMMIT_DEADLINE).await?;
         self.broadcast(envelope).await?;
         let committed = listener.wait_for(&proposal.tx_id, COMMIT_DEADLINE).await?;
-        Ok(Committed { tx_id: proposal.tx_id, block: committed.block, code: committed.code, response })
+        Ok(Committed {
+            tx_id: proposal.tx_id,
+            block: committed.block,
+            code: committed.code,
+            response,
+        })
     }
 }

@@ -1,5 +1,8 @@
 //! What `peer dev` tells the person in front of it while it runs: plain lines on standard error.
-#![expect(clippy::print_stderr, reason = "standard output carries the result, standard error what happens meanwhile")]
+#![expect(
+    clippy::print_stderr,
+    reason = "standard output carries the result, standard error what happens meanwhile"
+)]
 
 use super::chaincode_folder::TakenOver;
 
@@ -30,7 +33,10 @@ fn not_taken_over_text(name: &str, running: Option<&str>, error: &str) -> String
         Some(version) => format!("version {version} still answers"),
         None => "nothing is running yet".to_owned(),
     };
-    format!("==> {name}: FAILED, {state}; change a file to try again\n{}", error.trim_end())
+    format!(
+        "==> {name}: FAILED, {state}; change a file to try again\n{}",
+        error.trim_end()
+    )
 }
 
 /// The chaincode's files have changed.
@@ -57,8 +63,15 @@ mod tests {
 
     #[test]
     fn a_success_names_version_and_block() {
-        let upgraded = TakenOver::Upgraded { from: "1".into(), version: "2".into(), block: 7 };
+        let upgraded = TakenOver::Upgraded {
+            from: "1".into(),
+            version: "2".into(),
+            block: 7,
+        };
         let text = taken_over_text("kv", &upgraded);
-        assert!(text.contains("version 2") && text.contains("replaced 1") && text.contains("block 7"), "{text}");
+        assert!(
+            text.contains("version 2") && text.contains("replaced 1") && text.contains("block 7"),
+            "{text}"
+        );
     }
 }

@@ -43,11 +43,24 @@ pub(super) fn prepare(spec: NetworkSpec) -> Result<Prepared> {
     }
     let overrides = settings::node_overrides(&folder, &identities, ports, spec.tls);
     let process = LoadOptions::of_process().context("could not look at this process")?;
-    let options = LoadOptions { variables: spec.variables, search: Vec::new(), overrides, ..process };
+    let options = LoadOptions {
+        variables: spec.variables,
+        search: Vec::new(),
+        overrides,
+        ..process
+    };
     let config = CoreConfig::load(&options.with_overrides(spec.overrides))?;
     let admin = Arc::new(identities.load_user(ADMIN)?);
     let user = Arc::new(identities.load_user(USER)?);
-    Ok(Prepared { folder, identities, ports, config, listeners, admin, user })
+    Ok(Prepared {
+        folder,
+        identities,
+        ports,
+        config,
+        listeners,
+        admin,
+        user,
+    })
 }
 
 /// Binds every socket, so that a port is ours from the moment it is chosen.
@@ -56,13 +69,21 @@ fn listen(folder: &Folder, peer_port: u16, orderer_port: u16) -> Result<(Ports, 
         Some(kept) => {
             let differs = |wanted: u16, kept: u16| wanted != 0 && wanted != kept;
             if differs(peer_port, kept.peer) || differs(orderer_port, kept.orderer) {
-                tracing::warn!(peer = kept.peer, orderer = kept.orderer, "this network keeps its ports");
+                tracing::warn!(
+                    peer = kept.peer,
+                    orderer = kept.orderer,
+                    "this network keeps its ports"
+                );
             }
             kept
         }
         None => Ports {
             peer: peer_port,
-            chaincode: if peer_port == 0 { 0 } else { peer_port.wrapping_add(1) },
+            chaincode: if peer_port == 0 {
+                0
+            } else {
+                peer_port.wrapping_add(1)
+            },
             orderer: orderer_port,
         },
     };
@@ -74,11 +95,19 @@ fn listen(folder: &Folder, peer_port: u16, orderer_port: u16) -> Result<(Ports, 
         chaincode: Some(chaincode_listener),
         orderer: Some(orderer_listener),
     };
-    Ok((Ports { peer, chaincode, orderer }, listeners))
+    Ok((
+        Ports {
+            peer,
+            chaincode,
+            orderer,
+        },
+        listeners,
+    ))
 }
 
 fn bind(what: &str, port: u16) -> Result<(u16, TcpListener)> {
-    let bound = TcpListener::bind((HOST, port)).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
+    let bound =
+        TcpListener::bind((HOST, port)).and_then(|listener| Ok((listener.local_addr()?.port(), listener)));
     bound.with_context(|| {
         format!(
             "port {port} of the {what} cannot be used; stop what uses it, or choose others: --port 0 --orderer-port 0 \
@@ -116,9 +145,15 @@ mod tests {
         let taken = TcpListener::bind((HOST, 0)).unwrap();
         let temporary = tempfile::tempdir().unwrap();
         let port = taken.local_addr().unwrap().port();
-        let spec = NetworkSpec { orderer_port: port, ..NetworkSpec::new(temporary.path(), "mychannel") };
+        let spec = NetworkSpec {
+            orderer_port: port,
+            ..NetworkSpec::new(temporary.path(), "mychannel")
+        };
         let error = prepare(spec).err().unwrap();
-        assert!(error.to_string().contains(&format!("port {port} of the orderer")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("port {port} of the orderer")),
+            "{error}"
+        );
         assert!(error.to_string().contains("--orderer-port 0"), "{error}");
     }
 
@@ -133,8 +168,15 @@ mod tests {
     #[test]
     fn the_callers_overrides_win() {
         let temporary = tempfile::tempdir().unwrap();
-        let overrides = vec![core_config::Override::new("peer.tls.clientAuthRequired", true, "test")];
-        let spec = NetworkSpec { overrides, ..NetworkSpec::new(temporary.path().join("net"), "mychannel") };
+        let overrides = vec![core_config::Override::new(
+            "peer.tls.clientAuthRequired",
+            true,
+            "test",
+        )];
+        let spec = NetworkSpec {
+            overrides,
+            ..NetworkSpec::new(temporary.path().join("net"), "mychannel")
+        };
         assert!(prepare(spec).unwrap().config.peer.tls.client_auth_required);
     }
 }

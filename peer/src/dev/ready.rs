@@ -65,7 +65,12 @@ impl Ready {
             shown: Shown {
                 dir: path(dir),
                 tls: network.config().peer.tls.enabled,
-                languages: network.node().platforms().types().map(str::to_lowercase).collect(),
+                languages: network
+                    .node()
+                    .platforms()
+                    .types()
+                    .map(str::to_lowercase)
+                    .collect(),
                 asked_for: asked_for.map(str::to_owned),
             },
         }
@@ -116,10 +121,13 @@ impl Ready {
         let language = self.shown.languages.join("|");
         vec![
             format!("  peer chaincode install -n mycc -v 1 -l {language} -p FOLDER"),
-            format!("  peer chaincode instantiate -C {channel} -n mycc -v 1 -c '{{\"Args\":[]}}' --waitForEvent"),
+            format!(
+                "  peer chaincode instantiate -C {channel} -n mycc -v 1 -c '{{\"Args\":[]}}' --waitForEvent"
+            ),
             format!("  peer chaincode invoke -C {channel} -n mycc -c {call} --waitForEvent"),
             String::new(),
-            "`peer dev --chaincode FOLDER` does the first two by itself, and again whenever a file changes.".to_owned(),
+            "`peer dev --chaincode FOLDER` does the first two by itself, and again whenever a file changes."
+                .to_owned(),
         ]
     }
 }
@@ -139,9 +147,17 @@ mod tests {
             dir: "/work/fabric-dev".into(),
             connection_profile: "/work/fabric-dev/connection-org1.json".into(),
             wallet: "/work/fabric-dev/wallet".into(),
-            chaincode: name.clone().map(|name| RunningChaincode { name, version: "2".into() }),
+            chaincode: name.clone().map(|name| RunningChaincode {
+                name,
+                version: "2".into(),
+            }),
             env: BTreeMap::from([("CORE_PEER_LOCALMSPID".into(), "Org1MSP".into())]),
-            shown: Shown { dir: "fabric-dev".into(), tls: true, languages: vec!["one".into()], asked_for: name },
+            shown: Shown {
+                dir: "fabric-dev".into(),
+                tls: true,
+                languages: vec!["one".into()],
+                asked_for: name,
+            },
         }
     }
 
@@ -154,20 +170,41 @@ mod tests {
         keys.sort_unstable();
         assert_eq!(
             keys,
-            ["chaincode", "channel", "connectionProfile", "dir", "env", "orderer", "peer", "wallet"]
+            [
+                "chaincode",
+                "channel",
+                "connectionProfile",
+                "dir",
+                "env",
+                "orderer",
+                "peer",
+                "wallet"
+            ]
         );
-        assert_eq!(value["chaincode"], serde_json::json!({ "name": "kv", "version": "2" }));
+        assert_eq!(
+            value["chaincode"],
+            serde_json::json!({ "name": "kv", "version": "2" })
+        );
         assert_eq!(value["env"]["CORE_PEER_LOCALMSPID"], "Org1MSP");
-        assert_eq!(serde_json::to_value(ready(None)).unwrap()["chaincode"], Value::Null);
+        assert_eq!(
+            serde_json::to_value(ready(None)).unwrap()["chaincode"],
+            Value::Null
+        );
     }
 
     #[test]
     fn people_read_what_to_type_next() {
         let text = ready(Some("kv")).text();
-        assert!(text.contains("  . fabric-dev/env.sh\n  peer chaincode invoke -C mychannel -n kv -c "), "{text}");
+        assert!(
+            text.contains("  . fabric-dev/env.sh\n  peer chaincode invoke -C mychannel -n kv -c "),
+            "{text}"
+        );
         assert!(text.contains("kv, version 2"), "{text}");
         let text = ready(None).text();
-        assert!(text.contains("peer chaincode install -n mycc -v 1 -l one -p FOLDER"), "{text}");
+        assert!(
+            text.contains("peer chaincode install -n mycc -v 1 -l one -p FOLDER"),
+            "{text}"
+        );
         assert!(text.contains("peer dev --chaincode FOLDER"), "{text}");
     }
 }

@@ -29,7 +29,12 @@ pub(super) fn address(port: u16) -> String {
 }
 
 /// What the node is told, above whatever files and variables say.
-pub(super) fn node_overrides(folder: &Folder, identities: &Identities, ports: Ports, tls: bool) -> Vec<Override> {
+pub(super) fn node_overrides(
+    folder: &Folder,
+    identities: &Identities,
+    ports: Ports,
+    tls: bool,
+) -> Vec<Override> {
     let path = |path: &Path| Value::from(path.display().to_string());
     let mut values: Vec<(String, Value)> = Vec::new();
     let mut set = |key: &str, value: Value| values.push((key.to_owned(), value));
@@ -44,7 +49,10 @@ pub(super) fn node_overrides(folder: &Folder, identities: &Identities, ports: Po
     set("peer.mspConfigPath", path(&identities.peer_msp()));
     set("peer.localMspId", ORG_MSP.into());
     set("peer.BCCSP.SW.FileKeyStore.KeyStore", "".into());
-    let client_roots = Value::from(vec![path(&identities.peer_tls().root), path(&identities.orderer_tls().root)]);
+    let client_roots = Value::from(vec![
+        path(&identities.peer_tls().root),
+        path(&identities.orderer_tls().root),
+    ]);
     tls_overrides("peer.tls", tls, &identities.peer_tls(), &client_roots, &mut set);
     set("peer.tls.rootcert.file", path(&identities.peer_tls().root));
     set("orderer.enabled", true.into());
@@ -53,8 +61,17 @@ pub(super) fn node_overrides(folder: &Folder, identities: &Identities, ports: Po
     set("orderer.localMspDir", path(&identities.orderer_msp()));
     set("orderer.localMspId", ORDERER_MSP.into());
     set("orderer.fileSystemPath", path(&folder.join("orderer")));
-    tls_overrides("orderer.tls", tls, &identities.orderer_tls(), &client_roots, &mut set);
-    values.into_iter().map(|(key, value)| Override::new(key, value, SOURCE)).collect()
+    tls_overrides(
+        "orderer.tls",
+        tls,
+        &identities.orderer_tls(),
+        &client_roots,
+        &mut set,
+    );
+    values
+        .into_iter()
+        .map(|(key, value)| Override::new(key, value, SOURCE))
+        .collect()
 }
 
 fn tls_overrides(
@@ -66,8 +83,14 @@ fn tls_overrides(
 ) {
     set(&format!("{section}.enabled"), enabled.into());
     set(&format!("{section}.clientAuthRequired"), false.into());
-    set(&format!("{section}.cert.file"), files.certificate.display().to_string().into());
-    set(&format!("{section}.key.file"), files.key.display().to_string().into());
+    set(
+        &format!("{section}.cert.file"),
+        files.certificate.display().to_string().into(),
+    );
+    set(
+        &format!("{section}.key.file"),
+        files.key.display().to_string().into(),
+    );
     set(&format!("{section}.clientRootCAs.files"), client_roots.clone());
 }
 
@@ -82,33 +105,67 @@ pub(super) fn environment(
         ("FABRIC_CFG_PATH", folder.path().display().to_string()),
         ("CORE_PEER_ADDRESS", address(ports.peer)),
         ("CORE_PEER_LOCALMSPID", ORG_MSP.to_owned()),
-        ("CORE_PEER_MSPCONFIGPATH", identities.user_msp(ADMIN).display().to_string()),
+        (
+            "CORE_PEER_MSPCONFIGPATH",
+            identities.user_msp(ADMIN).display().to_string(),
+        ),
         ("CORE_PEER_TLS_ENABLED", tls.to_string()),
     ];
     if tls {
         let own = identities.user_tls(ADMIN);
         variables.extend([
-            ("CORE_PEER_TLS_ROOTCERT_FILE", identities.peer_tls().root.display().to_string()),
-            ("CORE_PEER_TLS_CLIENTCERT_FILE", own.certificate.display().to_string()),
+            (
+                "CORE_PEER_TLS_ROOTCERT_FILE",
+                identities.peer_tls().root.display().to_string(),
+            ),
+            (
+                "CORE_PEER_TLS_CLIENTCERT_FILE",
+                own.certificate.display().to_string(),
+            ),
             ("CORE_PEER_TLS_CLIENTKEY_FILE", own.key.display().to_string()),
         ]);
     }
-    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// How to connect to the peer. Blocks.
 pub(super) fn peer_target(config: &CoreConfig, identities: &Identities, ports: Ports) -> Result<GrpcTarget> {
     let tls = &config.peer.tls;
-    target(ports.peer, tls.enabled, tls.client_auth_required, &identities.peer_tls(), identities)
+    target(
+        ports.peer,
+        tls.enabled,
+        tls.client_auth_required,
+        &identities.peer_tls(),
+        identities,
+    )
 }
 
 /// How to connect to the orderer. Blocks.
-pub(super) fn orderer_target(config: &CoreConfig, identities: &Identities, ports: Ports) -> Result<GrpcTarget> {
+pub(super) fn orderer_target(
+    config: &CoreConfig,
+    identities: &Identities,
+    ports: Ports,
+) -> Result<GrpcTarget> {
     let tls = &config.orderer.tls;
-    target(ports.orderer, tls.enabled, tls.client_auth_required, &identities.orderer_tls(), identities)
+    target(
+        ports.orderer,
+        tls.enabled,
+        tls.client_auth_required,
+        &identities.orderer_tls(),
+        identities,
+    )
 }
 
-fn target(port: u16, tls: bool, mutual: bool, server: &NodeTls, identities: &Identities) -> Result<GrpcTarget> {
+fn target(
+    port: u16,
+    tls: bool,
+    mutual: bool,
+    server: &NodeTls,
+    identities: &Identities,
+) -> Result<GrpcTarget> {
     let tls = if tls {
         let own = identities.user_tls(ADMIN);
         let identity = ClientIdentity {
@@ -116,22 +173,42 @@ fn target(port: u16, tls: bool, mutual: bool, server: &NodeTls, identities: &Ide
             key_pem: read_text(&own.key)?.into(),
         };
         let roots = vec![server.root_pem()?.into()];
-        Some(ClientTls { roots, identity: mutual.then_some(identity), server_name: None })
+        Some(ClientTls {
+            roots,
+            identity: mutual.then_some(identity),
+            server_name: None,
+        })
     } else {
         None
     };
-    Ok(GrpcTarget { address: address(port), tls, connect_timeout: CONNECT_TIMEOUT, keepalive: None })
+    Ok(GrpcTarget {
+        address: address(port),
+        tls,
+        connect_timeout: CONNECT_TIMEOUT,
+        keepalive: None,
+    })
 }
 
 /// Peer and orderer for the connection profile. Blocks.
-pub(super) fn servers(config: &CoreConfig, identities: &Identities, ports: Ports) -> Result<(Server, Server)> {
+pub(super) fn servers(
+    config: &CoreConfig,
+    identities: &Identities,
+    ports: Ports,
+) -> Result<(Server, Server)> {
     let server = |port: u16, tls: bool, files: &NodeTls| -> Result<Server> {
         let root_pem = if tls { Some(files.root_pem()?) } else { None };
-        Ok(Server { address: address(port), root_pem })
+        Ok(Server {
+            address: address(port),
+            root_pem,
+        })
     };
     Ok((
         server(ports.peer, config.peer.tls.enabled, &identities.peer_tls())?,
-        server(ports.orderer, config.orderer.tls.enabled, &identities.orderer_tls())?,
+        server(
+            ports.orderer,
+            config.orderer.tls.enabled,
+            &identities.orderer_tls(),
+        )?,
     ))
 }
 
@@ -189,12 +266,17 @@ peer:
 }
 
 fn env_sh(environment: &[(String, String)], program_dir: Option<&Path>) -> String {
-    let mut text = "# Use it with: . env.sh\n# From then on, `peer` commands in this shell act on this network.\n".to_owned();
+    let mut text =
+        "# Use it with: . env.sh\n# From then on, `peer` commands in this shell act on this network.\n"
+            .to_owned();
     for (name, value) in environment {
         text.push_str(&format!("export {name}={}\n", shell_quoted(value)));
     }
     if let Some(folder) = program_dir {
-        text.push_str(&format!("export PATH={}:\"$PATH\"\n", shell_quoted(&folder.display().to_string())));
+        text.push_str(&format!(
+            "export PATH={}:\"$PATH\"\n",
+            shell_quoted(&folder.display().to_string())
+        ));
     }
     text
 }
@@ -210,7 +292,11 @@ mod tests {
 
     use super::*;
 
-    const PORTS: Ports = Ports { peer: 7051, chaincode: 7052, orderer: 7050 };
+    const PORTS: Ports = Ports {
+        peer: 7051,
+        chaincode: 7052,
+        orderer: 7050,
+    };
 
     struct Place {
         _temporary: tempfile::TempDir,
@@ -222,7 +308,11 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::open(&temporary.path().join("it's here")).unwrap();
         let identities = Identities::ensure(folder.join("crypto-config")).unwrap();
-        Place { _temporary: temporary, folder, identities }
+        Place {
+            _temporary: temporary,
+            folder,
+            identities,
+        }
     }
 
     fn load(variables: Vec<(String, String)>, overrides: Vec<Override>) -> CoreConfig {
@@ -238,11 +328,18 @@ mod tests {
 
     #[test]
     fn the_node_is_told_everything_that_differs_from_the_defaults() {
-        let Place { _temporary, folder, identities } = place();
+        let Place {
+            _temporary,
+            folder,
+            identities,
+        } = place();
         let hostile = vec![("CORE_PEER_ADDRESS".to_owned(), "elsewhere:1".to_owned())];
         let config = load(hostile, node_overrides(&folder, &identities, PORTS, true));
         assert_eq!(config.peer.address, "127.0.0.1:7051");
-        assert_eq!(config.peer.chaincode_listen_address.as_deref(), Some("127.0.0.1:7052"));
+        assert_eq!(
+            config.peer.chaincode_listen_address.as_deref(),
+            Some("127.0.0.1:7052")
+        );
         assert_eq!(config.peer.key_store, None);
         assert_eq!(config.peer.file_system_path, folder.join("peer"));
         assert!(config.peer.tls.enabled && config.orderer.enabled && config.orderer.tls.enabled);
@@ -250,12 +347,20 @@ mod tests {
         config.orderer.tls.load().unwrap();
         assert_eq!(config.orderer.bootstrap_file, Some(folder.join(GENESIS_FILE)));
         assert_eq!(config.orderer.local_msp_id.as_deref(), Some(ORDERER_MSP));
-        assert!(config.unsupported_keys().is_empty(), "{:?}", config.unsupported_keys());
+        assert!(
+            config.unsupported_keys().is_empty(),
+            "{:?}",
+            config.unsupported_keys()
+        );
     }
 
     #[test]
     fn the_written_core_yaml_is_what_commands_need() {
-        let Place { _temporary, folder, identities } = place();
+        let Place {
+            _temporary,
+            folder,
+            identities,
+        } = place();
         let node = load(Vec::new(), node_overrides(&folder, &identities, PORTS, true));
         let environment = environment(&folder, &identities, PORTS, true);
         write_client_files(&folder, &node, &identities, &environment).unwrap();
@@ -266,13 +371,20 @@ mod tests {
             assert_eq!(config.peer.msp_config_path, identities.user_msp(ADMIN));
             assert_eq!(config.peer.tls.rootcert_file, Some(identities.peer_tls().root));
             assert_eq!(config.peer.handlers, node.peer.handlers);
-            assert!(config.unsupported_keys().is_empty(), "{:?}", config.unsupported_keys());
+            assert!(
+                config.unsupported_keys().is_empty(),
+                "{:?}",
+                config.unsupported_keys()
+            );
         }
     }
 
     #[test]
     fn the_shell_file_survives_odd_folders() {
-        let text = env_sh(&[("A".to_owned(), "it's".to_owned())], Some(Path::new("/opt/a b")));
+        let text = env_sh(
+            &[("A".to_owned(), "it's".to_owned())],
+            Some(Path::new("/opt/a b")),
+        );
         assert!(text.contains(r"export A='it'\''s'"), "{text}");
         assert!(text.contains("export PATH='/opt/a b':\"$PATH\""), "{text}");
     }

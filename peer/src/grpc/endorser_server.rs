@@ -58,20 +58,34 @@ impl EndorserServer {
     /// The service around an endorser.
     #[must_use]
     pub fn new(parts: EndorserParts) -> Self {
-        let slots = (parts.concurrency > 0).then(|| Semaphore::new(parts.concurrency.min(Semaphore::MAX_PERMITS)));
-        Self { inner: Arc::new(Inner { parts, slots }) }
+        let slots =
+            (parts.concurrency > 0).then(|| Semaphore::new(parts.concurrency.min(Semaphore::MAX_PERMITS)));
+        Self {
+            inner: Arc::new(Inner { parts, slots }),
+        }
     }
 }
 
 impl Inner {
-    async fn process_proposal(self: Arc<Self>, request: Request<SignedProposal>) -> Result<Response<Bytes>, Status> {
+    async fn process_proposal(
+        self: Arc<Self>,
+        request: Request<SignedProposal>,
+    ) -> Result<Response<Bytes>, Status> {
         let _slot = match self.slots.as_ref().map(Semaphore::try_acquire) {
             Some(Err(_full)) => return Err(self.too_many()),
             Some(Ok(slot)) => Some(slot),
             None => None,
         };
-        let remote = request.remote_addr().map(|address| address.to_string()).unwrap_or_default();
-        let deadline = deadline_unix_ms(request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok()));
+        let remote = request
+            .remote_addr()
+            .map(|address| address.to_string())
+            .unwrap_or_default();
+        let deadline = deadline_unix_ms(
+            request
+                .metadata()
+                .get("grpc-timeout")
+                .and_then(|value| value.to_str().ok()),
+        );
         let signed = request.into_inner();
         let unpacked = UnpackedProposal::try_from(signed.clone());
         let facts = facts(signed, unpacked.as_ref().ok(), remote, deadline);
@@ -83,7 +97,8 @@ impl Inner {
         );
         // A client that hangs up drops this future, not the transaction: it runs to its end in its own task.
         let inner = Arc::clone(&self);
-        let running = tokio::spawn(async move { inner.through_the_chain(facts, unpacked).await }.instrument(span));
+        let running =
+            tokio::spawn(async move { inner.through_the_chain(facts, unpacked).await }.instrument(span));
         match running.await {
             Ok(Ok(bytes)) => Ok(Response::new(bytes)),
             Ok(Err(rejection)) => Err(Status::new(code(rejection.code), rejection.message)),
@@ -104,7 +119,11 @@ impl Inner {
         let endorse = || self.endorse(&facts.tx_id, unpacked);
         let outcome = self.parts.chain.run(Arc::clone(&facts), endorse).await;
         if let Err(rejection) = &outcome {
-            tracing::warn!(tx_id = facts.tx_id, reason = rejection.message, "proposal rejected");
+            tracing::warn!(
+                tx_id = facts.tx_id,
+                reason = rejection.message,
+                "proposal rejected"
+            );
         }
         outcome
     }
@@ -116,7 +135,8 @@ impl Inner {
         unpacked: Result<UnpackedProposal, UnpackError>,
     ) -> Result<Bytes, Rejection> {
         let answer = self.parts.endorser.process_proposal(unpacked).await;
-        let answer = answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
+        let answer =
+            answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
         let status = answer.response.as_ref().map_or(0, |response| response.status);
         if answer.endorsement.is_some() {
             tracing::info!(tx_id, status, filters = &*self.parts.filters, "proposal endorsed");
@@ -128,7 +148,9 @@ impl Inner {
 
     fn too_many(&self) -> Status {
         let limit = self.parts.concurrency;
-        Status::unknown(format!("too many requests for /protos.Endorser, exceeding concurrency limit ({limit})"))
+        Status::unknown(format!(
+            "too many requests for /protos.Endorser, exceeding concurrency limit ({limit})"
+        ))
     }
 }
 
@@ -137,7 +159,12 @@ fn code(code: u32) -> Code {
 }
 
 /// What plugins may know of the request; of an undecodable proposal only its bytes.
-fn facts(signed: SignedProposal, unpacked: Option<&UnpackedProposal>, remote_addr: String, deadline_unix_ms: u64) -> ParsedRequest {
+fn facts(
+    signed: SignedProposal,
+    unpacked: Option<&UnpackedProposal>,
+    remote_addr: String,
+    deadline_unix_ms: u64,
+) -> ParsedRequest {
     let mut facts = ParsedRequest {
         proposal_bytes: signed.proposal_bytes,
         signature: signed.signature,
@@ -159,7 +186,8 @@ fn facts(signed: SignedProposal, unpacked: Option<&UnpackedProposal>, remote_add
 
 /// When the client stops waiting, from the `grpc-timeout` header: at most eight digits and a unit.
 fn deadline_unix_ms(timeout: Option<&str>) -> u64 {
-    let Some((value, unit)) = timeout.and_then(|text| text.split_at_checked(text.len().saturating_sub(1))) else {
+    let Some((value, unit)) = timeout.and_then(|text| text.split_at_checked(text.len().saturating_sub(1)))
+    else {
         return 0;
     };
     let Ok(value) = value.parse::<u32>() else { return 0 };
@@ -208,7 +236,8 @@ impl Service<http::Request<Body>> for EndorserServer {
                 return Ok(Status::unimplemented("protos.Endorser has only ProcessProposal").into_http());
             }
             let (max_recv, max_send) = (inner.parts.max_recv, inner.parts.max_send);
-            let mut grpc = Grpc::new(ProposalCodec).apply_max_message_size_config(Some(max_recv), Some(max_send));
+            let mut grpc =
+                Grpc::new(ProposalCodec).apply_max_message_size_config(Some(max_recv), Some(max_send));
             Ok(grpc.unary(ProcessProposal(inner), request).await)
         })
     }

@@ -28,7 +28,12 @@ pub(super) fn follow_all(config: &CoreConfig, channels: &Arc<Channels>, tasks: &
             let now = joined.borrow_and_update().clone();
             for (id, channel) in now.iter() {
                 if followed.insert(id.clone()) {
-                    tokio::spawn(follow(Arc::clone(&channels), Arc::clone(channel), settings.clone(), token.clone()));
+                    tokio::spawn(follow(
+                        Arc::clone(&channels),
+                        Arc::clone(channel),
+                        settings.clone(),
+                        token.clone(),
+                    ));
                 }
             }
             tokio::select! {
@@ -41,7 +46,12 @@ pub(super) fn follow_all(config: &CoreConfig, channels: &Arc<Channels>, tasks: &
 }
 
 /// Follows one channel until the peer stops. A fault of the peer's own, such as a full disk, is tried again.
-async fn follow(channels: Arc<Channels>, channel: Arc<Channel>, settings: FollowSettings, token: CancellationToken) {
+async fn follow(
+    channels: Arc<Channels>,
+    channel: Arc<Channel>,
+    settings: FollowSettings,
+    token: CancellationToken,
+) {
     while !token.is_cancelled() {
         let height = Arc::clone(&channel);
         let provider = BlocksProvider {
@@ -73,7 +83,11 @@ fn follow_settings(config: &CoreConfig) -> Result<FollowSettings> {
     };
     let mut address_overrides = Vec::new();
     for replaced in &client.address_overrides {
-        let roots = replaced.ca_certs_file.as_deref().map(crate::cli::context::read).transpose()?;
+        let roots = replaced
+            .ca_certs_file
+            .as_deref()
+            .map(crate::cli::context::read)
+            .transpose()?;
         address_overrides.push(AddressOverride {
             from: replaced.from.clone(),
             to: replaced.to.clone(),
@@ -85,7 +99,10 @@ fn follow_settings(config: &CoreConfig) -> Result<FollowSettings> {
         connect_timeout: client.conn_timeout,
         max_delay: client.reconnect_backoff_threshold,
         total_threshold: client.reconnect_total_time_threshold,
-        keepalive: Some(Keepalive { interval: ping.interval, timeout: ping.timeout }),
+        keepalive: Some(Keepalive {
+            interval: ping.interval,
+            timeout: ping.timeout,
+        }),
         tls: config.peer.tls.enabled,
         identity,
         address_overrides,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
+use bytes::Bytes;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
 use core_config::CoreConfig;
-use bytes::Bytes;
 use handlers::{Platform, PlatformError, Platforms, Registry};
 use scc::PackageValidator;
 
@@ -25,7 +25,9 @@ pub struct PlatformPlugins(pub Platforms);
 
 impl PlatformPlugins {
     fn platform(&self, source: &ChaincodeSource) -> Result<&Platform, BuildError> {
-        self.0.by_type(&source.chaincode_type).map_err(|error| refused(&error))
+        self.0
+            .by_type(&source.chaincode_type)
+            .map_err(|error| refused(&error))
     }
 }
 
@@ -36,18 +38,28 @@ fn refused(error: &PlatformError) -> BuildError {
 #[async_trait]
 impl PlatformBuilder for PlatformPlugins {
     async fn dockerfile(&self, source: &ChaincodeSource) -> Result<String, BuildError> {
-        let lines = self.platform(source)?.dockerfile(source.deployment_spec.clone()).await;
+        let lines = self
+            .platform(source)?
+            .dockerfile(source.deployment_spec.clone())
+            .await;
         lines.map_err(|error| refused(&error))
     }
 
     async fn build_plan(&self, source: &ChaincodeSource) -> Result<BuildPlan, BuildError> {
-        let plan = self.platform(source)?.build_plan(source.deployment_spec.clone()).await;
+        let plan = self
+            .platform(source)?
+            .build_plan(source.deployment_spec.clone())
+            .await;
         let plan = plan.map_err(|error| refused(&error))?;
         Ok(BuildPlan {
             image: plan.image,
             cmd: plan.cmd,
             env: plan.env,
-            files: plan.files.into_iter().map(|(name, content)| (name, content.into())).collect(),
+            files: plan
+                .files
+                .into_iter()
+                .map(|(name, content)| (name, content.into()))
+                .collect(),
             launch: plan.launch,
         })
     }

@@ -28,7 +28,11 @@ pub struct Tasks {
 impl Default for Tasks {
     fn default() -> Self {
         let (failed, _) = watch::channel(None);
-        Self { token: CancellationToken::new(), running: Arc::default(), failed }
+        Self {
+            token: CancellationToken::new(),
+            running: Arc::default(),
+            failed,
+        }
     }
 }
 
@@ -60,9 +64,16 @@ impl Tasks {
         let token = self.token();
         let label = name.to_owned();
         self.spawn(name, async move {
-            let served = server.add_routes(routes).serve_with_incoming_shutdown(incoming, token.cancelled()).await;
+            let served = server
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, token.cancelled())
+                .await;
             if let Err(error) = served {
-                tracing::error!(listener = label, error = protos::wire_message(&error), "listener failed");
+                tracing::error!(
+                    listener = label,
+                    error = protos::wire_message(&error),
+                    "listener failed"
+                );
             }
         });
         Ok(())

@@ -24,8 +24,12 @@ pub fn check(config: &CoreConfig) -> Result<()> {
             "ledger.state.stateDatabase: CouchDB is not supported; set goleveldb (the peer's embedded store takes its place)"
         );
     }
-    if config.orderer.enabled && (config.orderer.local_msp_dir.is_none() || config.orderer.local_msp_id.is_none()) {
-        bail!("orderer.enabled needs orderer.localMspDir and orderer.localMspId, the identity that signs blocks");
+    if config.orderer.enabled
+        && (config.orderer.local_msp_dir.is_none() || config.orderer.local_msp_id.is_none())
+    {
+        bail!(
+            "orderer.enabled needs orderer.localMspDir and orderer.localMspId, the identity that signs blocks"
+        );
     }
     let _handlers: handlers::Config =
         serde_json::from_value(config.peer.handlers.clone()).context("peer.handlers is malformed")?;
@@ -53,7 +57,11 @@ pub fn process(config: &CoreConfig) -> ProcessConfig {
         Sandbox::Required => SandboxMode::Required,
     };
     settings.user = process.uid;
-    settings.limits = Limits { memory_bytes: process.memory, pids: process.pids, nofile: process.nofile };
+    settings.limits = Limits {
+        memory_bytes: process.memory,
+        pids: process.pids,
+        nofile: process.nofile,
+    };
     settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
     settings.hidden.push(config.peer.msp_config_path.clone());
     if let Some(folder) = process.node_path.as_deref().and_then(std::path::Path::parent) {
@@ -107,8 +115,16 @@ pub fn orderer(config: &CoreConfig) -> OrdererSettings {
 /// # Errors
 /// When the identity or the block cannot be read.
 pub fn orderer_identity(config: &CoreConfig) -> Result<(Arc<LocalSigner>, Option<Block>)> {
-    let folder = config.orderer.local_msp_dir.as_deref().context("orderer.localMspDir is not set")?;
-    let msp_id = config.orderer.local_msp_id.as_deref().context("orderer.localMspId is not set")?;
+    let folder = config
+        .orderer
+        .local_msp_dir
+        .as_deref()
+        .context("orderer.localMspDir is not set")?;
+    let msp_id = config
+        .orderer
+        .local_msp_id
+        .as_deref()
+        .context("orderer.localMspId is not set")?;
     let local_msp = LocalMsp::load_folder(folder, msp_id)
         .with_context(|| format!("the orderer's MSP in {} is unusable", folder.display()))?;
     let bootstrap = match &config.orderer.bootstrap_file {

@@ -16,6 +16,9 @@ mod commit;
 mod genesis;
 mod orderers;
 
+#[cfg(test)]
+mod tests;
+
 pub use access::proposal_signature;
 pub use channel::Channel;
 pub use channelconfig::AclError;

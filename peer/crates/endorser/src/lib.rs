@@ -13,6 +13,9 @@ mod reply;
 mod simulate;
 mod validate;
 
+#[cfg(test)]
+mod tests;
+
 pub use endorser::{Endorser, Parts};
 pub use executor::{Decorators, Executor};
 pub use pre_process::PreProcessError;

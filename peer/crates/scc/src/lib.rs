@@ -9,6 +9,9 @@ mod cscc;
 mod lscc;
 mod qscc;
 
+#[cfg(test)]
+mod tests;
+
 pub use cscc::Cscc;
 pub use lscc::{Lscc, PackageValidator};
 pub use qscc::Qscc;

@@ -2,7 +2,11 @@ use std::fs;
 
 use super::{Deployed, Folder, FolderError, MARKER, Ports};
 
-const PORTS: Ports = Ports { peer: 1, chaincode: 2, orderer: 3 };
+const PORTS: Ports = Ports {
+    peer: 1,
+    chaincode: 2,
+    orderer: 3,
+};
 
 #[test]
 fn a_second_run_finds_what_the_first_kept() {
@@ -11,7 +15,10 @@ fn a_second_run_finds_what_the_first_kept() {
     let mut first = Folder::open(&path).unwrap();
     assert_eq!(first.ports(), None);
     first.keep_ports(PORTS).unwrap();
-    let deployed = Deployed { version: "3".into(), digest: "ab".into() };
+    let deployed = Deployed {
+        version: "3".into(),
+        digest: "ab".into(),
+    };
     first.keep_deployed("mychannel", "kv", deployed.clone()).unwrap();
     drop(first);
     let second = Folder::open(&path).unwrap();
@@ -25,12 +32,21 @@ fn a_folder_of_somebody_else_is_neither_used_nor_deleted() {
     let temporary = tempfile::tempdir().unwrap();
     let thesis = temporary.path().join("thesis.txt");
     fs::write(&thesis, "years of work").unwrap();
-    assert!(matches!(Folder::open(temporary.path()), Err(FolderError::Foreign(_))));
-    assert!(matches!(Folder::reset(temporary.path()), Err(FolderError::Foreign(_))));
+    assert!(matches!(
+        Folder::open(temporary.path()),
+        Err(FolderError::Foreign(_))
+    ));
+    assert!(matches!(
+        Folder::reset(temporary.path()),
+        Err(FolderError::Foreign(_))
+    ));
     assert_eq!(fs::read_to_string(&thesis).unwrap(), "years of work");
     // a file of that name alone does not make it ours
     fs::write(temporary.path().join(MARKER), "not ours").unwrap();
-    assert!(matches!(Folder::reset(temporary.path()), Err(FolderError::Damaged { .. })));
+    assert!(matches!(
+        Folder::reset(temporary.path()),
+        Err(FolderError::Damaged { .. })
+    ));
     assert!(thesis.exists());
 }
 
@@ -54,8 +70,14 @@ fn a_reset_leaves_an_empty_folder() {
 fn a_running_network_keeps_its_folder() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = Folder::open(temporary.path()).unwrap();
-    assert!(matches!(Folder::open(temporary.path()), Err(FolderError::Busy(_))));
-    assert!(matches!(Folder::reset(temporary.path()), Err(FolderError::Busy(_))));
+    assert!(matches!(
+        Folder::open(temporary.path()),
+        Err(FolderError::Busy(_))
+    ));
+    assert!(matches!(
+        Folder::reset(temporary.path()),
+        Err(FolderError::Busy(_))
+    ));
     assert!(folder.join(MARKER).exists());
 }
 

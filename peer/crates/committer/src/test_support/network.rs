@@ -77,10 +77,11 @@ impl TestOrg {
 
     fn profile(&self) -> OrganizationProfile {
         let id = &self.generated.msp_id;
-        OrganizationProfile::new(
-            id,
-            folder_config(&self.generated.msp_dir, id).expect("msp folder"),
-        )
+        let msp = folder_config(&self.generated.msp_dir, id).expect("msp folder");
+        if self.generated.orderers.is_empty() {
+            return OrganizationProfile::new(id, msp);
+        }
+        OrganizationProfile::orderer(id, msp, Vec::new())
     }
 }
 

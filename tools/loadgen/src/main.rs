@@ -1,2 +1,0 @@
-//! Load generator: pre-signed proposals, throughput, latency and peer CPU per endorsement.
-fn main() {}
