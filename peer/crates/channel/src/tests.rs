@@ -64,7 +64,10 @@ fn only_genesis_blocks_of_application_channels_are_joined() {
     assert_eq!(refused(second), "block number is 1, not 0");
     assert!(refused(protos::common::Block::default()).starts_with("Bad configuration envelope: "));
     assert!(Genesis::channel_of(&protos::common::Block::default()).is_err());
-    assert_eq!(Genesis::channel_of(&network.genesis(CHANNEL)).unwrap(), CHANNEL.into());
+    assert_eq!(
+        Genesis::channel_of(&network.genesis(CHANNEL)).unwrap(),
+        CHANNEL.into()
+    );
     let channels = open(&network);
     assert!(channels.join(protos::common::Block::default()).is_err());
     assert!(channels.list().is_empty());

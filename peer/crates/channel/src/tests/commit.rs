@@ -17,7 +17,12 @@ fn head(ledger: &KvLedger) -> BlockHeader {
 
 /// A transaction that is valid without any chaincode: a query of QSCC.
 fn query(network: &TestNetwork) -> protos::common::Envelope {
-    let proposal = TestProposal::new(&network.org1.user, CHANNEL, "qscc", &[b"GetChainInfo", CHANNEL.as_bytes()]);
+    let proposal = TestProposal::new(
+        &network.org1.user,
+        CHANNEL,
+        "qscc",
+        &[b"GetChainInfo", CHANNEL.as_bytes()],
+    );
     TestTransaction::new(proposal, "syscc", &[&network.org1.node]).sign()
 }
 
@@ -46,7 +51,10 @@ async fn a_block_that_the_orderer_did_not_sign_is_refused() {
     forged.header.as_mut().unwrap().previous_hash = "forged".into();
     for block in [unsigned, changed, forged] {
         let error = channel.commit(block).await.unwrap_err();
-        assert!(matches!(error, CommitError::Verify(_)) && error.is_bad_block(), "{error}");
+        assert!(
+            matches!(error, CommitError::Verify(_)) && error.is_bad_block(),
+            "{error}"
+        );
     }
     assert_eq!(channel.ledger().height(), 1);
 }
@@ -58,7 +66,10 @@ async fn blocks_come_in_order() {
     let first = network.block_after(&head(channel.ledger()), &[query(&network)]);
     let second = network.block_after(first.header.as_ref().unwrap(), &[query(&network)]);
     let error = channel.commit(second.clone()).await.unwrap_err();
-    assert!(matches!(error, CommitError::Ledger(_)) && error.is_bad_block(), "{error}");
+    assert!(
+        matches!(error, CommitError::Ledger(_)) && error.is_bad_block(),
+        "{error}"
+    );
     let refused = BlockSink::block(&*channel, second.clone()).await.unwrap_err();
     assert!(matches!(refused, SinkError::BadBlock(_)));
     BlockSink::block(&*channel, first).await.unwrap();
@@ -71,14 +82,22 @@ async fn a_configuration_takes_effect_and_survives_a_restart() {
     let network = TestNetwork::new();
     let (channels, channel) = joined(&network);
     let mut endpoints = channel.orderer_endpoints();
-    let elsewhere = OrdererAddresses { addresses: vec!["127.0.0.1:7777".into()] };
+    let elsewhere = OrdererAddresses {
+        addresses: vec!["127.0.0.1:7777".into()],
+    };
     let change = |group: &mut ConfigGroup| {
         group.values.get_mut("OrdererAddresses").unwrap().value = elsewhere.encode_to_vec().into();
     };
     let config = network.config_transaction(&channel.bundle(), change);
     let block = network.block_after(&head(channel.ledger()), &[config]);
     assert_eq!(channel.commit(block).await.unwrap().codes, [Code::Valid]);
-    assert_eq!((channel.bundle().sequence(), BlockSource::config_sequence(&*channel)), (1, 1));
+    assert_eq!(
+        (
+            channel.bundle().sequence(),
+            BlockSource::config_sequence(&*channel)
+        ),
+        (1, 1)
+    );
     assert!(endpoints.has_changed().unwrap());
     assert_eq!(endpoints.borrow_and_update()[0].address, "127.0.0.1:7777");
     drop((channels, channel, endpoints));
@@ -113,7 +132,15 @@ fn deliver_reads_channels_through_its_seam() {
     assert!(source.block(0).unwrap().is_some());
     assert!(source.block(1).unwrap().is_none());
     let signed = |signer| proposal_signature(&TestProposal::new(signer, CHANNEL, "cc", &[b"f"]).unpack());
-    assert!(source.check_access(BlockForm::Full, &signed(&network.org1.user)).is_ok());
-    assert!(source.check_access(BlockForm::Filtered, &signed(&network.stranger.user)).is_err());
+    assert!(
+        source
+            .check_access(BlockForm::Full, &signed(&network.org1.user))
+            .is_ok()
+    );
+    assert!(
+        source
+            .check_access(BlockForm::Filtered, &signed(&network.stranger.user))
+            .is_err()
+    );
     assert_eq!(channel.id().as_str(), CHANNEL);
 }
