@@ -40,7 +40,7 @@ pub enum OpenError {
         channel: ChannelId,
         /// Why.
         #[source]
-        source: BundleError,
+        source: Box<BundleError>,
     },
 }
 
@@ -87,7 +87,7 @@ impl Channels {
                 })?;
             let bundle = Bundle::from_config_block(&block).map_err(|source| OpenError::Config {
                 channel: id.clone(),
-                source,
+                source: Box::new(source),
             })?;
             let channel = Channel::new(ledger, Arc::new(bundle), Arc::clone(&validator));
             channels.insert(id, channel);

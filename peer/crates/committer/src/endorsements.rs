@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ledger::NsRwSet;
 use msp::policy::{SignaturePolicy, valid_identities};
 use msp::{Identity, MspManager};
 use protos::SignedData;
@@ -12,7 +13,7 @@ use protos::wire_message;
 use crate::definitions::Definition;
 use crate::failure::{Failure, Invalid};
 use crate::rules::CommittedState;
-use crate::rwset::Namespace;
+use crate::rwset::{sets_private_policies, writes_private_data};
 
 /// The identities that really endorsed, each once.
 pub(crate) struct Endorsers {
@@ -62,10 +63,10 @@ impl Endorsers {
         &self,
         namespace: &str,
         definition: &Definition,
-        written: Option<&Namespace>,
+        written: Option<&NsRwSet>,
         state: &dyn CommittedState,
     ) -> Result<(), Failure> {
-        if written.is_some_and(Namespace::sets_private_policies) {
+        if written.is_some_and(sets_private_policies) {
             // they could not be enforced later, because metadata of private data is not kept
             return Err(
                 Invalid::policy("endorsement policies of private data keys are not supported").into(),
@@ -91,7 +92,7 @@ impl Endorsers {
             }
         }
         // keys of private data have no metadata here: the chaincode's policy holds for them
-        let private = written.is_some_and(Namespace::writes_private_data);
+        let private = written.is_some_and(writes_private_data);
         if !definition_holds && (private || !key_policy_holds) {
             self.satisfy_definition(namespace, definition)?;
         }
@@ -106,10 +107,10 @@ impl Endorsers {
 }
 
 /// The keys whose policies count, in order: those with a new value, then those with new metadata.
-pub(crate) fn written_keys(namespace: &Namespace) -> impl Iterator<Item = &str> {
-    let values = namespace.public.writes.iter().map(|write| write.key.as_str());
+pub(crate) fn written_keys(namespace: &NsRwSet) -> impl Iterator<Item = &str> {
+    let values = namespace.kv.writes.iter().map(|write| write.key.as_str());
     let metadata = namespace
-        .public
+        .kv
         .metadata_writes
         .iter()
         .map(|write| write.key.as_str());

@@ -4,6 +4,7 @@
 mod collections;
 
 use bytes::Bytes;
+use ledger::NsRwSet;
 use msp::policy::SignaturePolicy;
 use prost::Message;
 use protos::kvrwset::{KvWrite, KvrwSet};
@@ -17,6 +18,8 @@ use crate::chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
 use crate::definitions::LSCC;
 use crate::failure::{Failure, Invalid};
 use crate::namespaces::Scope;
+use crate::rules::ValidationCapabilities;
+use crate::rwset::{is_written, namespace};
 use crate::transaction::{Action, EndorserTransaction};
 
 /// The arguments that a transaction invoked its chaincode with.
@@ -46,7 +49,7 @@ pub(crate) fn check(
     action: &Action,
 ) -> Result<(), Failure> {
     let deployment = Deployment::from_args(&invocation_args(transaction)?, scope)?;
-    let written = deployment.written(action)?;
+    let written = deployment.written(action, scope.rules.capabilities)?;
     deployment.check_ledger(scope, transaction, &written)
 }
 
@@ -92,8 +95,12 @@ impl Deployment {
     }
 
     /// Checks what was written, and nothing else, for exactly this chaincode.
-    fn written<'a>(&self, action: &'a Action) -> Result<Written<'a>, Invalid> {
-        let set = action.rwset.namespace(LSCC).map(|namespace| &namespace.public);
+    fn written<'a>(
+        &self,
+        action: &'a Action,
+        capabilities: ValidationCapabilities,
+    ) -> Result<Written<'a>, Invalid> {
+        let set = namespace(&action.rwset, LSCC).map(|namespace| &namespace.kv);
         let set = set.ok_or_else(|| Invalid::policy("No read write set for lscc was found"))?;
         let Some(first) = set.writes.first() else {
             return Err(Invalid::policy(
@@ -102,10 +109,10 @@ impl Deployment {
         };
         let data = self.written_data(first)?;
         let foreign = |name: &str| name != LSCC && name != self.id.name;
-        let other = action.rwset.namespaces.iter();
-        let other = other.filter(|namespace| foreign(&namespace.name) && !namespace.public.writes.is_empty());
-        for namespace in other {
-            let name = &namespace.name;
+        let mut namespaces = action.rwset.namespaces.iter();
+        let other = |set: &&NsRwSet| foreign(&set.namespace) && is_written(set, capabilities);
+        if let Some(other) = namespaces.find(other) {
+            let name = &other.namespace;
             let reason = format!("LSCC invocation is attempting to write to namespace {name}");
             return Err(Invalid::policy(reason));
         }

@@ -12,6 +12,7 @@ use crate::endorsements::Endorsers;
 use crate::failure::{Failure, Invalid};
 use crate::lscc_rules;
 use crate::rules::{ChannelRules, CommittedState, ValidationCapabilities};
+use crate::rwset::{check_distinct, is_written, namespace};
 use crate::transaction::{Action, EndorserTransaction};
 
 /// System chaincodes that chaincode cannot call or that proposals cannot name: nothing writes there.
@@ -48,7 +49,7 @@ impl Scope<'_> {
         if capabilities.v1_2_validation || capabilities.lifecycle_v20 {
             action.check_event()?;
         }
-        action.rwset.check_distinct()?;
+        check_distinct(&action.rwset)?;
         let names = namespaces_to_judge(action, capabilities)?;
         let endorsers = Endorsers::new(transaction.signed_endorsements(), self.rules.msps)?;
         let mut verdicts = Vec::with_capacity(names.len());
@@ -77,7 +78,7 @@ impl Scope<'_> {
         let definition = self.definitions.get(name)?;
         self.check_version(name, &definition, action)?;
         if self.rules.capabilities.key_level_endorsement {
-            let written = action.rwset.namespace(name);
+            let written = namespace(&action.rwset, name);
             endorsers.satisfy_keys(name, &definition, written, self.state)?;
         } else {
             endorsers.satisfy_definition(name, &definition)?;
@@ -116,12 +117,9 @@ fn verdict(
     action: &Action,
     capabilities: ValidationCapabilities,
 ) -> NamespaceVerdict {
-    let set = action
-        .rwset
-        .namespace(&name)
-        .filter(|_| capabilities.key_level_endorsement);
+    let set = namespace(&action.rwset, &name).filter(|_| capabilities.key_level_endorsement);
     let written = set.into_iter().flat_map(crate::endorsements::written_keys);
-    let metadata = set.into_iter().flat_map(|set| &set.public.metadata_writes);
+    let metadata = set.into_iter().flat_map(|set| &set.kv.metadata_writes);
     NamespaceVerdict {
         written: written.map(ToOwned::to_owned).collect(),
         metadata: metadata.map(|write| write.key.clone()).collect(),
@@ -139,14 +137,18 @@ fn namespaces_to_judge(
         .rwset
         .namespaces
         .iter()
-        .filter(|namespace| namespace.is_written(capabilities))
-        .map(|namespace| namespace.name.as_str())
+        .filter(|namespace| is_written(namespace, capabilities))
+        .map(|namespace| namespace.namespace.as_str())
         .collect();
     let invoked = action.chaincode.as_str();
     let illegal = |reason: String| Err(Invalid::new(Code::IllegalWriteset, reason));
     if !capabilities.lifecycle_v20 && is_reserved_name(invoked) {
         if NOT_INVOKABLE_EXTERNALLY.contains(&invoked) {
             return illegal(format!("committing an invocation of cc {invoked} is illegal"));
+        }
+        if invoked != LSCC && !written.is_empty() {
+            // any member endorses for these: Fabric lets them write anywhere, honest ones never write at all
+            return illegal(format!("system chaincode {invoked} attempted to write"));
         }
         // the rules of LSCC say which other namespaces a deployment may write
         return Ok(vec![invoked.to_owned()]);

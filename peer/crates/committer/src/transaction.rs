@@ -1,6 +1,7 @@
 //! An endorser transaction, decoded once, its parts bound to each other.
 
 use bytes::Bytes;
+use ledger::TxRwSet;
 use prost::Message;
 use protos::common::SignatureHeader;
 use protos::peer::{
@@ -10,7 +11,7 @@ use protos::peer::{
 use protos::{SignedData, UnpackedEnvelope, compute_tx_id, proposal_hash_at_commit};
 
 use crate::failure::Invalid;
-use crate::rwset::{ReadWriteSet, parse};
+use crate::rwset::parse;
 
 /// An endorser transaction whose proposal, response and endorsements belong together. Whether the endorsements
 /// suffice is not known yet.
@@ -134,7 +135,7 @@ pub(crate) struct Action {
     pub(crate) chaincode: String,
     pub(crate) version: String,
     event: Bytes,
-    pub(crate) rwset: ReadWriteSet,
+    pub(crate) rwset: TxRwSet,
 }
 
 impl Action {

@@ -176,7 +176,7 @@ fn define(
                 Stopped::Failed(SimulateError::Definition {
                     chaincode: proposal.chaincode.clone(),
                     channel: proposal.channel.to_string(),
-                    source,
+                    source: Box::new(source),
                 })
             })?;
         (definition.version, definition.escc)

@@ -35,7 +35,7 @@ pub enum SimulateError {
         channel: String,
         /// Why.
         #[source]
-        source: DefinitionError,
+        source: Box<DefinitionError>,
     },
     /// The chaincode could not be run or what it did could not be taken.
     #[error("error in simulation")]

@@ -113,11 +113,9 @@ fn join_chain(channels: &Channels, asker: &Asker, block: Bytes) -> SccOutcome {
 
 fn config_block(channels: &Channels, asker: &Asker, channel: &str) -> SccOutcome {
     let joined = match allowed(channels, asker, "GetConfigBlock", channel) {
-        Ok(joined) => joined,
-        Err(denied) => return denied,
-    };
-    let Some(joined) = joined else {
-        return error(format!("Unknown channel ID, {channel}"));
+        Ok(Some(joined)) => joined,
+        Ok(None) => return error(format!("Unknown channel ID, {channel}")),
+        Err(denied) => return error(denied),
     };
     let ledger = joined.ledger();
     match ledger.block_bytes_by_number(ledger.last_config_block_number()) {
@@ -130,27 +128,27 @@ fn channel_config(channels: &Channels, asker: &Asker, channel: &str) -> SccOutco
     match allowed(channels, asker, "GetChannelConfig", channel) {
         Ok(Some(joined)) => success_message(joined.bundle().config()),
         Ok(None) => error(format!("unknown channel ID, {channel}")),
-        Err(denied) => denied,
+        Err(denied) => error(denied),
     }
 }
 
-/// The channel if it is joined, once the asker may read it.
+/// The channel if it is joined, once the asker may read it; else the text of the refusal.
 fn allowed(
     channels: &Channels,
     asker: &Asker,
     function: &str,
     channel: &str,
-) -> Result<Option<Arc<Channel>>, SccOutcome> {
+) -> Result<Option<Arc<Channel>>, String> {
     let id = ChannelId::from(channel);
     let named = Some(&id).filter(|id| !id.is_empty());
     let checked = channels.check_acl(&format!("cscc/{function}"), named, &asker.signed);
-    match checked {
-        Ok(()) => Ok(channels.get(&id)),
-        Err(denied) => Err(error(format!(
+    let denied = |reason| {
+        format!(
             "access denied for [{function}][{channel}]: {}",
-            wire_message(&denied)
-        ))),
-    }
+            wire_message(&reason)
+        )
+    };
+    checked.map(|()| channels.get(&id)).map_err(denied)
 }
 
 fn joined_channels(channels: &Channels, asker: &Asker) -> SccOutcome {

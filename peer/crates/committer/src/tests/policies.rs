@@ -100,6 +100,12 @@ fn user_chaincode_does_not_write_where_system_chaincode_does() {
         let transaction = TestTransaction::new(proposal(chaincode), "syscc", &[&network().org1.node]);
         assert_eq!(code(&state, transaction.sign()), expected, "{chaincode}");
     }
+    // anybody may endorse for these, so they must not write
+    for chaincode in ["qscc", "cscc"] {
+        let transaction = TestTransaction::new(proposal(chaincode), "syscc", &[&network().org1.user]);
+        let writing = transaction.write("mycc", "a", "stolen");
+        assert_eq!(code(&state, writing.sign()), Code::IllegalWriteset);
+    }
 }
 
 #[test]
