@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 use protos::common::{Block, ChannelHeader, Envelope, Header, HeaderType, Payload};
-use protos::peer::{ChaincodeAction, ChaincodeActionPayload, ChaincodeEndorsedAction, ProposalResponsePayload, Response, Transaction, TransactionAction, TxValidationCode};
+use protos::peer::{
+    ChaincodeAction, ChaincodeActionPayload, ChaincodeEndorsedAction, ProposalResponsePayload, Response,
+    Transaction, TransactionAction, TxValidationCode,
+};
 use protos::{TxId, new_block};
 use tempfile::TempDir;
 
@@ -39,7 +42,10 @@ pub(crate) fn envelope(kind: HeaderType, tx_id: &str, data: Bytes) -> Bytes {
 /// An endorser transaction with results.
 pub(crate) fn endorser_tx(tx_id: &str, results: Bytes) -> Bytes {
     // as in every real transaction; an action without a field would be no bytes at all
-    let response = Response { status: 200, ..Default::default() };
+    let response = Response {
+        status: 200,
+        ..Default::default()
+    };
     let action = ChaincodeAction {
         results,
         response: Some(response),

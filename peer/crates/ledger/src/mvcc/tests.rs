@@ -1,9 +1,7 @@
 //! Conflicts with what was committed before and with earlier transactions of the block.
 
 use protos::kvrwset::QueryReads;
-use protos::peer::TxValidationCode::{
-    InvalidOtherReason, MvccReadConflict, PhantomReadConflict, Valid,
-};
+use protos::peer::TxValidationCode::{InvalidOtherReason, MvccReadConflict, PhantomReadConflict, Valid};
 
 use super::*;
 use crate::rwset::RwSetBuilder;
@@ -105,7 +103,14 @@ fn writes_of_a_block_conflict_with_later_reads_in_it() {
     ];
     assert_eq!(
         codes(&test, block),
-        [MvccReadConflict, Valid, Valid, MvccReadConflict, Valid, MvccReadConflict]
+        [
+            MvccReadConflict,
+            Valid,
+            Valid,
+            MvccReadConflict,
+            Valid,
+            MvccReadConflict
+        ]
     );
     assert_eq!(test.get(NS, "key2").unwrap(), "value");
     assert_eq!(test.get(NS, "key1").unwrap(), "new");
@@ -117,15 +122,33 @@ fn ranges_must_be_as_they_were() {
     let key = |index: u64| Version::new(1, index - 1);
     let block = vec![
         query("key2", "key4", true, &[("key2", key(2)), ("key3", key(3))]),
-        query("key2", "key4", false, &[("key2", key(2)), ("key3", key(3)), ("key4", key(4))]),
-        query("key2", "key4", false, &[("key2", key(2)), ("key3", key(3)), ("key4", key(3))]),
+        query(
+            "key2",
+            "key4",
+            false,
+            &[("key2", key(2)), ("key3", key(3)), ("key4", key(4))],
+        ),
+        query(
+            "key2",
+            "key4",
+            false,
+            &[("key2", key(2)), ("key3", key(3)), ("key4", key(3))],
+        ),
         query("key2", "key4", true, &[("key2", key(2))]),
         // the end key counts unless the query was exhausted
         query("key2", "key4", false, &[("key2", key(2)), ("key3", key(3))]),
-        query("key2", "key4", true, &[("key2", key(2)), ("key3", key(3)), ("key4", key(4))]),
+        query(
+            "key2",
+            "key4",
+            true,
+            &[("key2", key(2)), ("key3", key(3)), ("key4", key(4))],
+        ),
     ];
     let phantom = PhantomReadConflict;
-    assert_eq!(codes(&test, block), [Valid, Valid, phantom, phantom, phantom, phantom]);
+    assert_eq!(
+        codes(&test, block),
+        [Valid, Valid, phantom, phantom, phantom, phantom]
+    );
 }
 
 #[test]
@@ -137,7 +160,10 @@ fn earlier_transactions_change_ranges() {
     for (change, value) in [("key3", ""), ("key2_1", "new"), ("key2", "other")] {
         let test = committed(&["key1", "key2", "key3", "key4"]);
         let change = tx(|set| set.add_write(NS, change, value.into()));
-        assert_eq!(codes(&test, vec![range(), change, range()]), [Valid, Valid, PhantomReadConflict]);
+        assert_eq!(
+            codes(&test, vec![range(), change, range()]),
+            [Valid, Valid, PhantomReadConflict]
+        );
     }
     let test = committed(&["key1", "key2", "key3", "key4"]);
     let outside = tx(|set| {
@@ -202,7 +228,10 @@ fn hashed_ranges_must_be_as_they_were() {
         let codes = codes(&test, block);
         let (first, others) = codes.split_first().unwrap();
         assert_eq!(*first, Valid);
-        assert!(others.iter().all(|code| *code == PhantomReadConflict), "{count}: {others:?}");
+        assert!(
+            others.iter().all(|code| *code == PhantomReadConflict),
+            "{count}: {others:?}"
+        );
     }
 }
 
@@ -236,7 +265,10 @@ fn private_hashes_are_versioned() {
         codes(&test, vec![read(None), put("v"), read(None)]),
         [Valid, Valid, MvccReadConflict]
     );
-    assert_eq!(codes(&test, vec![read(at(1, 1)), read(None)]), [Valid, MvccReadConflict]);
+    assert_eq!(
+        codes(&test, vec![read(at(1, 1)), read(None)]),
+        [Valid, MvccReadConflict]
+    );
     assert_eq!(codes(&test, vec![put("")]), [Valid]);
     assert_eq!(codes(&test, vec![read(None)]), [Valid]);
 }
@@ -256,7 +288,10 @@ fn metadata_and_values_are_merged() {
         (value, policy, version.as_ref().map(Version::from))
     };
     // metadata alone keeps the value and makes a new version; without a value it is lost
-    assert_eq!(codes(&test, vec![metadata("key", "p"), metadata("none", "p")]), [Valid, Valid]);
+    assert_eq!(
+        codes(&test, vec![metadata("key", "p"), metadata("none", "p")]),
+        [Valid, Valid]
+    );
     assert_eq!(state("key"), (Some("value".into()), Some("p".into()), at(2, 0)));
     assert_eq!(state("none"), (None, None, None));
     // a value alone keeps the metadata, within a block, too
@@ -264,16 +299,25 @@ fn metadata_and_values_are_merged() {
     codes(&test, vec![write("v3"), metadata("key", "q"), write("v5")]);
     assert_eq!(state("key"), (Some("v5".into()), Some("q".into()), at(3, 2)));
     // both at once
-    codes(&test, vec![tx(|set| {
-        set.add_write(NS, "key", "v6".into());
-        set.add_metadata_write(NS, "key", entries("r"));
-    })]);
+    codes(
+        &test,
+        vec![tx(|set| {
+            set.add_write(NS, "key", "v6".into());
+            set.add_metadata_write(NS, "key", entries("r"));
+        })],
+    );
     assert_eq!(state("key"), (Some("v6".into()), Some("r".into()), at(4, 0)));
     // no entries remove the metadata
-    codes(&test, vec![tx(|set| set.add_metadata_write(NS, "key", BTreeMap::new()))]);
+    codes(
+        &test,
+        vec![tx(|set| set.add_metadata_write(NS, "key", BTreeMap::new()))],
+    );
     assert_eq!(state("key"), (Some("v6".into()), None, at(5, 0)));
     // a deleted key takes its metadata along; metadata does not bring it back
-    codes(&test, vec![metadata("key", "s"), write(""), metadata("key", "t"), write("v7")]);
+    codes(
+        &test,
+        vec![metadata("key", "s"), write(""), metadata("key", "t"), write("v7")],
+    );
     assert_eq!(state("key"), (Some("v7".into()), None, at(6, 3)));
 }
 

@@ -125,7 +125,12 @@ fn check_merkle(degree: u32, count: u64, level: u32, hashes: &[&str]) {
 
 #[test]
 fn merkle_summaries_match_fabrics_hashes() {
-    check_merkle(3, 4, 1, &["0cd31455c9fdd6972b15b7ed5ca36f60c35e009f48090c3327a5304962950c34"]);
+    check_merkle(
+        3,
+        4,
+        1,
+        &["0cd31455c9fdd6972b15b7ed5ca36f60c35e009f48090c3327a5304962950c34"],
+    );
     check_merkle(
         3,
         25,
@@ -144,7 +149,12 @@ fn merkle_summaries_match_fabrics_hashes() {
             "35acdb7e6f1df8f0cd5029113957b7dc42a3f78041ff3a3c7275f49ddfeaba47",
         ],
     );
-    check_merkle(2, 24, 3, &["62d5c8be07d221b71d073a2e6bd27ef7fe048347d96ec1b8f73f095ed1658d32"]);
+    check_merkle(
+        2,
+        24,
+        3,
+        &["62d5c8be07d221b71d073a2e6bd27ef7fe048347d96ec1b8f73f095ed1658d32"],
+    );
     check_merkle(
         2,
         45,

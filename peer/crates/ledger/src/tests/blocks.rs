@@ -32,18 +32,29 @@ fn only_the_next_whole_block_is_committed() {
     let good = next_block(&test.ledger, data.clone());
     let previous = good.header.as_ref().unwrap().previous_hash.clone();
     let later = new_block(2, previous.clone(), data.clone());
-    assert_eq!(refusal(&test, later, &[Valid]), "block number should have been 1 but was 2");
+    assert_eq!(
+        refusal(&test, later, &[Valid]),
+        "block number should have been 1 but was 2"
+    );
     let again = new_block(0, previous, data.clone());
-    assert_eq!(refusal(&test, again, &[Valid]), "block number should have been 1 but was 0");
+    assert_eq!(
+        refusal(&test, again, &[Valid]),
+        "block number should have been 1 but was 0"
+    );
     let foreign = new_block(1, Bytes::from_static(b"x"), data);
     let expected = hex::encode(hash(&genesis()));
     assert_eq!(
         refusal(&test, foreign, &[Valid]),
-        format!("unexpected Previous block hash. Expected PreviousHash = [{expected}], PreviousHash referred in the latest block= [78]")
+        format!(
+            "unexpected Previous block hash. Expected PreviousHash = [{expected}], PreviousHash referred in the latest block= [78]"
+        )
     );
     let mut tampered = good.clone();
     tampered.data.as_mut().unwrap().data.push("x".into());
-    assert_eq!(refusal(&test, tampered, &[Valid]), "data hash of block [1] does not match its data");
+    assert_eq!(
+        refusal(&test, tampered, &[Valid]),
+        "data hash of block [1] does not match its data"
+    );
     let headless = Block::default();
     assert_eq!(refusal(&test, headless, &[]), "block has no header");
     let counted = refusal(&test, good.clone(), &[]);
@@ -61,12 +72,18 @@ fn chain_info_follows_the_blocks() {
     let test = TestLedger::new();
     let first = hash(&genesis());
     let info = test.ledger.chain_info();
-    assert_eq!((info.height, info.current_block_hash.as_ref()), (1, first.as_slice()));
+    assert_eq!(
+        (info.height, info.current_block_hash.as_ref()),
+        (1, first.as_slice())
+    );
     assert!(info.previous_block_hash.is_empty());
     let block = test.commit_results(vec![Bytes::new()]).block;
     let test = test.reopen();
     let info = test.ledger.chain_info();
-    assert_eq!((info.height, info.current_block_hash.as_ref()), (2, hash(&block).as_slice()));
+    assert_eq!(
+        (info.height, info.current_block_hash.as_ref()),
+        (2, hash(&block).as_slice())
+    );
     assert_eq!(info.previous_block_hash, first);
 }
 
@@ -81,7 +98,10 @@ fn blocks_and_transactions_are_found() {
         let block = ledger.block_by_number(number).unwrap();
         assert_eq!(block.header.as_ref().unwrap().number, number);
         assert_eq!(ledger.block_by_hash(&hash(&block)).unwrap(), block);
-        assert_eq!(ledger.block_bytes_by_number(number).unwrap(), block.encode_to_vec());
+        assert_eq!(
+            ledger.block_bytes_by_number(number).unwrap(),
+            block.encode_to_vec()
+        );
     }
     assert_eq!(ledger.block_by_number(u64::MAX).unwrap(), third.block);
     assert_eq!(ledger.block_bytes_by_number(u64::MAX).unwrap(), third.bytes);
@@ -104,9 +124,18 @@ fn what_is_missing_is_named() {
     let text = wire_message(&ledger.block_by_hash(&[0xab, 1]).unwrap_err());
     assert_eq!(text, "no such block hash [ab01] in index");
     let text = "no such transaction ID [t] in index";
-    assert_eq!(wire_message(&ledger.block_by_tx_id(&tx_id("t")).unwrap_err()), text);
-    assert_eq!(wire_message(&ledger.transaction_by_id(&tx_id("t")).unwrap_err()), text);
-    assert_eq!(wire_message(&ledger.tx_validation_code(&tx_id("t")).unwrap_err()), text);
+    assert_eq!(
+        wire_message(&ledger.block_by_tx_id(&tx_id("t")).unwrap_err()),
+        text
+    );
+    assert_eq!(
+        wire_message(&ledger.transaction_by_id(&tx_id("t")).unwrap_err()),
+        text
+    );
+    assert_eq!(
+        wire_message(&ledger.tx_validation_code(&tx_id("t")).unwrap_err()),
+        text
+    );
 }
 
 #[test]
@@ -129,7 +158,15 @@ fn invalid_transactions_are_stored_with_their_codes() {
     let judged = vec![Valid, BadPayload, DuplicateTxid, Valid, Valid, BadPayload, Valid];
     let block = next_block(&test.ledger, transactions);
     let committed = test.ledger.commit(block, judged).unwrap();
-    let codes = [Valid, BadPayload, DuplicateTxid, NilTxaction, InvalidOtherReason, BadPayload, Valid];
+    let codes = [
+        Valid,
+        BadPayload,
+        DuplicateTxid,
+        NilTxaction,
+        InvalidOtherReason,
+        BadPayload,
+        Valid,
+    ];
     assert_eq!(committed.codes, codes);
     let filter: Vec<i32> = tx_filter(&committed.block).into_iter().map(i32::from).collect();
     assert_eq!(filter, codes.map(i32::from));
@@ -137,14 +174,20 @@ fn invalid_transactions_are_stored_with_their_codes() {
     assert_eq!(committed.updated_namespaces, [NS]);
     // of transactions with one id the first counts
     assert_eq!(test.ledger.tx_validation_code(&tx_id("good")).unwrap(), Valid);
-    assert_eq!(test.ledger.tx_validation_code(&tx_id("refused")).unwrap(), BadPayload);
+    assert_eq!(
+        test.ledger.tx_validation_code(&tx_id("refused")).unwrap(),
+        BadPayload
+    );
     let garbled = test.ledger.transaction_by_id(&tx_id("garbled")).unwrap();
     assert_eq!(garbled.validation_code, 255);
     assert_eq!(test.get(NS, "a").unwrap(), "value");
     assert_eq!((test.get(NS, "b"), test.get(NS, "c")), (None, None));
     let again = next_block(&test.ledger, vec![endorser_tx("refused", write("b"))]);
     test.ledger.commit(again, vec![DuplicateTxid]).unwrap();
-    assert_eq!(test.ledger.tx_validation_code(&tx_id("refused")).unwrap(), BadPayload);
+    assert_eq!(
+        test.ledger.tx_validation_code(&tx_id("refused")).unwrap(),
+        BadPayload
+    );
 }
 
 #[test]
@@ -183,7 +226,10 @@ fn commit_hashes_chain() {
 
 #[test]
 fn waiting_for_a_block_ends_when_it_can_be_read() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
     let test = TestLedger::new();
     let ledger = test.ledger.clone();
     let mut height = ledger.height_watch();
@@ -209,7 +255,10 @@ fn a_block_store_keeps_blocks_alone() {
     store.append(&second).unwrap();
     let third = new_block(2, hash(&second).into(), vec!["a".into(), "b".into()]);
     store.append(&third).unwrap();
-    assert!(matches!(store.append(&third), Err(CommitError::WrongNumber { expected: 3, .. })));
+    assert!(matches!(
+        store.append(&third),
+        Err(CommitError::WrongNumber { expected: 3, .. })
+    ));
     assert_eq!(*watch.borrow(), 3);
     drop(store);
     let store = BlockStore::open(&path).unwrap();

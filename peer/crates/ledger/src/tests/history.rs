@@ -50,7 +50,11 @@ fn the_newest_write_comes_first() {
             ("1-0", b"value1".as_ref(), false),
         ]
     );
-    assert!(found.iter().all(|entry| entry.timestamp.as_ref().unwrap().seconds == 1_700_000_000));
+    assert!(
+        found
+            .iter()
+            .all(|entry| entry.timestamp.as_ref().unwrap().seconds == 1_700_000_000)
+    );
     assert_eq!(history(&test, "none"), []);
 }
 
@@ -63,7 +67,10 @@ fn invalid_transactions_and_configuration_leave_no_history() {
     builder.add_write(NS, "key", "never".into());
     let code = test.commit_results(vec![builder.build().0.encode()]).codes[0];
     assert_eq!(code, MvccReadConflict);
-    assert_eq!(summary(&history(&test, "key")), [("1-0", b"value".as_ref(), false)]);
+    assert_eq!(
+        summary(&history(&test, "key")),
+        [("1-0", b"value".as_ref(), false)]
+    );
     assert_eq!(history(&test, ""), []);
 }
 
@@ -81,7 +88,10 @@ fn a_history_switched_on_catches_up() {
     test.commit_results(vec![stale.build().0.encode(), Bytes::new()]);
     test.put(NS, &[("key", "3")]);
     let test = test.reopen_with(|config| config.history_enabled = true);
-    let values: Vec<_> = history(&test, "key").into_iter().map(|entry| entry.value).collect();
+    let values: Vec<_> = history(&test, "key")
+        .into_iter()
+        .map(|entry| entry.value)
+        .collect();
     assert_eq!(values, ["3", "2", "1"]);
     test.put(NS, &[("key", "4")]);
     assert_eq!(history(&test.reopen(), "key").len(), 4);

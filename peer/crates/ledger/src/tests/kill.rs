@@ -97,7 +97,10 @@ fn a_killed_ledger_opens_consistent() {
         child.wait().unwrap();
         announced = committed.iter().last().or(announced);
         let ledger = open(folder.path());
-        assert!(announced.is_none_or(|number| ledger.height() > number), "a durable commit is lost");
+        assert!(
+            announced.is_none_or(|number| ledger.height() > number),
+            "a durable commit is lost"
+        );
         assert!(ledger.height() >= reached);
         reached = ledger.height();
         check(&ledger);
@@ -119,7 +122,13 @@ fn check(ledger: &KvLedger) {
             let id = tx_id(&format!("tx{number}"));
             assert_eq!(ledger.block_by_tx_id(&id).unwrap(), block);
             assert_eq!(ledger.tx_validation_code(&id).unwrap(), Valid);
-            assert!(ledger.transaction_by_id(&id).unwrap().transaction_envelope.is_some());
+            assert!(
+                ledger
+                    .transaction_by_id(&id)
+                    .unwrap()
+                    .transaction_envelope
+                    .is_some()
+            );
             state.extend(writes(number));
         }
     }
@@ -132,7 +141,10 @@ fn check(ledger: &KvLedger) {
 }
 
 fn check_state(ledger: &KvLedger, expected: &BTreeMap<String, String>) {
-    let mut iterator = ledger.new_query_executor().get_state_range_scan(NS, "", "").unwrap();
+    let mut iterator = ledger
+        .new_query_executor()
+        .get_state_range_scan(NS, "", "")
+        .unwrap();
     let mut found = BTreeMap::new();
     while let Some(record) = iterator.next().unwrap() {
         found.insert(record.key, String::from_utf8(record.value.to_vec()).unwrap());

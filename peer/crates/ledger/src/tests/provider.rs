@@ -18,7 +18,10 @@ fn a_ledger_is_created_once() {
         "cannot create ledger from genesis block: ledger [ch] already exists with state [ACTIVE]"
     );
     let absent = test.provider.open_ledger(&"other".into()).err().unwrap();
-    assert_eq!(wire_message(&absent), "cannot open ledger [other], ledger does not exist");
+    assert_eq!(
+        wire_message(&absent),
+        "cannot open ledger [other], ledger does not exist"
+    );
     test.provider.create(&"a.b-1".into(), &genesis()).unwrap();
     assert_eq!(test.provider.list().unwrap(), ["a.b-1".into(), "ch".into()]);
     let test = test.reopen();
@@ -40,7 +43,19 @@ fn names_that_are_no_channels_touch_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let provider = LedgerProvider::open(Config::new(folder.path().join("ledgers"))).unwrap();
     let long = "a".repeat(250);
-    for name in ["", ".", "..", "../x", "a/b", "A", "1a", "a b", "ä", "a\0", long.as_str()] {
+    for name in [
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "A",
+        "1a",
+        "a b",
+        "ä",
+        "a\0",
+        long.as_str(),
+    ] {
         let channel = ChannelId::from(name);
         assert!(provider.create(&channel, &genesis()).is_err(), "{name}");
         assert!(provider.open_ledger(&channel).is_err(), "{name}");
@@ -52,7 +67,9 @@ fn names_that_are_no_channels_touch_nothing() {
 #[test]
 fn a_folder_belongs_to_one_provider() {
     let test = TestLedger::new();
-    let second = LedgerProvider::open(Config::new(test.folder.path())).err().unwrap();
+    let second = LedgerProvider::open(Config::new(test.folder.path()))
+        .err()
+        .unwrap();
     assert!(wire_message(&second).ends_with("is in use by another process"));
 }
 

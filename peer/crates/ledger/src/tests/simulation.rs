@@ -146,9 +146,8 @@ fn phantoms_conflict() {
     let test = with_keys(5);
     let simulators: [TxSimulator; 3] = std::array::from_fn(|_| test.simulator());
     let [tx2, tx3, tx4] = simulators;
-    let read = |simulator: &TxSimulator, start, end| {
-        keys(simulator.get_state_range_scan(NS, start, end).unwrap())
-    };
+    let read =
+        |simulator: &TxSimulator, start, end| keys(simulator.get_state_range_scan(NS, start, end).unwrap());
     assert_eq!(read(&tx2, "key002", "key005").len(), 3);
     tx2.delete_state(NS, "key003").unwrap();
     assert_eq!(read(&tx3, "key002", "key005").len(), 3);
@@ -178,7 +177,10 @@ fn ranges_include_their_start_and_exclude_their_end() {
     assert_eq!(count("", "key005"), 4);
     assert_eq!(count("key007", "key002"), 0);
     test.put(NS, &[("key003", "")]);
-    assert_eq!(keys(test.simulator().get_state_range_scan(NS, "", "key005").unwrap()), ["key001", "key002", "key004"]);
+    assert_eq!(
+        keys(test.simulator().get_state_range_scan(NS, "", "key005").unwrap()),
+        ["key001", "key002", "key004"]
+    );
 }
 
 #[test]
@@ -205,10 +207,15 @@ fn several_keys_are_read_in_request_order() {
         simulator.set_state_multiple_keys(NS, values).unwrap();
     });
     let simulator = test.simulator();
-    let values = simulator.get_state_multiple_keys(NS, &["key2", "none", "key1"]).unwrap();
+    let values = simulator
+        .get_state_multiple_keys(NS, &["key2", "none", "key1"])
+        .unwrap();
     assert_eq!(values, [Some("value2".into()), None, Some("value1".into())]);
     let executor = test.ledger.new_query_executor();
-    assert_eq!(executor.get_state_multiple_keys(NS, &["key1"]).unwrap(), [Some("value1".into())]);
+    assert_eq!(
+        executor.get_state_multiple_keys(NS, &["key1"]).unwrap(),
+        [Some("value1".into())]
+    );
 }
 
 #[test]
@@ -221,9 +228,15 @@ fn a_finished_simulator_refuses() {
     simulator.done();
     let text = "this instance should not be used after calling Done()";
     assert_eq!(wire_message(&simulator.get_state(NS, "k").unwrap_err()), text);
-    assert_eq!(wire_message(&simulator.set_state(NS, "k", "v".into()).unwrap_err()), text);
+    assert_eq!(
+        wire_message(&simulator.set_state(NS, "k", "v".into()).unwrap_err()),
+        text
+    );
     assert_eq!(wire_message(&iterator.next().unwrap_err()), text);
-    assert!(matches!(simulator.get_state_range_scan(NS, "", ""), Err(SimulationError::Done)));
+    assert!(matches!(
+        simulator.get_state_range_scan(NS, "", ""),
+        Err(SimulationError::Done)
+    ));
     let range = &recorded(&simulator).kv.range_queries_info[0];
     assert_eq!((range.end_key.as_str(), range.itr_exhausted), ("key001", false));
     assert_eq!(
@@ -237,7 +250,10 @@ fn pages_are_for_readers() {
     let test = with_keys(5);
     let simulator = test.simulator();
     set(&simulator, "k", "v");
-    let refused = simulator.get_state_range_scan_paginated(NS, "", "", 2).err().unwrap();
+    let refused = simulator
+        .get_state_range_scan_paginated(NS, "", "", 2)
+        .err()
+        .unwrap();
     assert_eq!(
         wire_message(&refused),
         "txid [tx]: unsuppored transaction. Paginated queries are supported only in a read-only transaction"
@@ -247,9 +263,13 @@ fn pages_are_for_readers() {
     assert_eq!(page.next().unwrap().unwrap().key, "key001");
     assert_eq!(page.next().unwrap().unwrap().key, "key002");
     assert_eq!(page.bookmark_and_close().unwrap(), "key003");
-    let rest = simulator.get_state_range_scan_paginated(NS, "key003", "", 3).unwrap();
+    let rest = simulator
+        .get_state_range_scan_paginated(NS, "key003", "", 3)
+        .unwrap();
     assert_eq!(keys(rest), ["key003", "key004", "key005"]);
-    let mut last = simulator.get_state_range_scan_paginated(NS, "key005", "", 9).unwrap();
+    let mut last = simulator
+        .get_state_range_scan_paginated(NS, "key005", "", 9)
+        .unwrap();
     assert!(last.next().unwrap().is_some());
     assert_eq!(last.bookmark_and_close().unwrap(), "");
     assert_eq!(
@@ -258,7 +278,10 @@ fn pages_are_for_readers() {
     );
     // a page that was not exceeded ends with its last key, and bookmarks are not recorded
     let ranges = recorded(&simulator).kv.range_queries_info;
-    assert_eq!((ranges[0].end_key.as_str(), ranges[0].itr_exhausted), ("key002", false));
+    assert_eq!(
+        (ranges[0].end_key.as_str(), ranges[0].itr_exhausted),
+        ("key002", false)
+    );
 }
 
 #[test]
@@ -284,7 +307,10 @@ fn range_after(test: &TestLedger, records: usize) -> RangeQueryInfo {
 fn ranges_are_recorded_as_far_as_they_were_read() {
     let test = with_keys(60);
     let unread = range_after(&test, 0);
-    assert_eq!((unread.end_key.as_str(), unread.itr_exhausted, &unread.reads_info), ("", false, &None));
+    assert_eq!(
+        (unread.end_key.as_str(), unread.itr_exhausted, &unread.reads_info),
+        ("", false, &None)
+    );
     let some = range_after(&test, 50);
     assert_eq!((some.start_key.as_str(), some.end_key.as_str()), ("a", "key050"));
     assert!(!some.itr_exhausted);
@@ -318,7 +344,10 @@ fn metadata_is_read_and_written() {
     test.put(NS, &[("key", "value")]);
     let metadata = StateMetadata::from([("VALIDATION_PARAMETER".to_owned(), Bytes::from("policy"))]);
     let code = test.run(|simulator| {
-        assert_eq!(simulator.get_state_metadata(NS, "key").unwrap(), StateMetadata::new());
+        assert_eq!(
+            simulator.get_state_metadata(NS, "key").unwrap(),
+            StateMetadata::new()
+        );
         simulator.set_state_metadata(NS, "key", metadata.clone()).unwrap();
     });
     assert_eq!(code, Valid);
@@ -328,10 +357,16 @@ fn metadata_is_read_and_written() {
     simulator.delete_state_metadata(NS, "key").unwrap();
     set(&simulator, "new", "value");
     let results = simulator.results().unwrap();
-    let read = results.rwset.namespaces[0].kv.reads[0].version.as_ref().map(Version::from);
+    let read = results.rwset.namespaces[0].kv.reads[0]
+        .version
+        .as_ref()
+        .map(Version::from);
     assert_eq!(read, Some(Version::new(2, 0)));
     let written = &results.writeset_metadata[NS];
-    assert_eq!((&written["key"], &written["new"]), (&metadata, &StateMetadata::new()));
+    assert_eq!(
+        (&written["key"], &written["new"]),
+        (&metadata, &StateMetadata::new())
+    );
 }
 
 #[test]
