@@ -62,6 +62,8 @@ impl Store {
         transaction
             .set_durability(Durability::Immediate)
             .map_err(StoreError::from)?;
+        // after a kill a ledger opens at once, however large it is: without this redb walks the whole file
+        transaction.set_quick_repair(true);
         let (chain, output) = change(&before, &transaction)?;
         drop(before);
         self.finish(transaction, &chain)?;
