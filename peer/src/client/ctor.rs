@@ -12,7 +12,7 @@ use serde_json::Value;
 #[derive(Debug, thiserror::Error)]
 pub enum CtorError {
     /// Not JSON.
-    #[error("Chaincode argument error: not JSON: {0}")]
+    #[error("Chaincode argument error: not JSON")]
     NotJson(#[source] serde_json::Error),
     /// No arguments.
     #[error(
@@ -35,7 +35,7 @@ pub enum CtorError {
         source: base64::DecodeError,
     },
     /// The transient JSON is not an object of strings.
-    #[error("transient data must be a JSON object of base64 strings: {0}")]
+    #[error("transient data must be a JSON object of base64 strings")]
     TransientShape(#[source] serde_json::Error),
 }
 

@@ -101,7 +101,7 @@ impl ChaincodeFolder {
                     self.lang = Some(kind.to_owned());
                     return Ok(());
                 }
-                Err(refusal) => refusals.push(format!("{kind}: {refusal:#}")),
+                Err(refusal) => refusals.push(format!("{}: {refusal:#}", kind.to_lowercase())),
             }
         }
         if refusals.is_empty() {
@@ -133,11 +133,10 @@ impl ChaincodeFolder {
     /// Brings the folder's present content onto the channel.
     pub(super) async fn take_over(&self, network: &Network) -> Result<TakenOver> {
         let admin = network.admin_client();
-        let running = version_of(&admin.instantiated().await?, &self.name);
-        let version = next_version(
-            &self.name,
-            &[admin.installed().await?, admin.instantiated().await?].concat(),
-        );
+        let instantiated = admin.instantiated().await?;
+        let running = version_of(&instantiated, &self.name);
+        let known = [admin.installed().await?, instantiated].concat();
+        let version = next_version(&self.name, &known);
         let lang = self.lang.as_deref().unwrap_or_default();
         let packaging = self.package(&network.node().platforms(), lang, &version).await;
         let package = packaging.with_context(|| format!("{} cannot be packaged", self.name))?;
@@ -170,10 +169,23 @@ impl ChaincodeFolder {
         network
             .folder()
             .keep_deployed(network.channel(), &self.name, deployed)?;
+        if let Some(former) = &running {
+            self.end(network, former);
+        }
         Ok(match running {
             None => TakenOver::Instantiated { version, block },
             Some(from) => TakenOver::Upgraded { from, version, block },
         })
+    }
+
+    /// Ends a replaced version: a day of editing would leave a process for every change. Another channel that
+    /// still has this version starts it again with its next call.
+    fn end(&self, network: &Network, version: &str) {
+        let id = format!("{}:{version}", self.name);
+        let registry = network.node().chaincode_support().registry();
+        if let Err(not_connected) = registry.deregister(&id) {
+            tracing::debug!(reason = wire_message(&not_connected), "nothing to end");
+        }
     }
 
     /// Of the code and of what Init gets: a change of either is a reason for a new version.
