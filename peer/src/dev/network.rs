@@ -316,7 +316,18 @@ impl Network {
     /// # Errors
     /// When a part broke down.
     pub async fn shutdown(self) -> Result<()> {
-        self.node.shutdown().await
+        let Self {
+            node,
+            admin,
+            user,
+            folder,
+            ..
+        } = self;
+        // listeners wait for connections to end
+        drop((admin, user));
+        let stopped = node.shutdown().await;
+        drop(folder);
+        stopped
     }
 }
 
