@@ -1,5 +1,7 @@
 //! Logging: Fabric's specification (`info:gossip,msp=warn:…`) on top of `tracing`.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 
@@ -11,7 +13,8 @@ const DEFAULT_LEVEL: &str = "info";
 pub fn init(spec: &str, format: &str) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(spec))
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let installed = if format.eq_ignore_ascii_case("json") {
         builder.json().try_init()
     } else {

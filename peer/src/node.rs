@@ -34,6 +34,9 @@ use self::running::Tasks;
 use self::servers::Bound;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
 
+/// The listener for clients.
+const PEER_LISTENER: &str = "peer listener";
+
 /// Sockets that were bound before the node starts, so that a free port can be asked for. What is not given
 /// is bound at the address of the configuration.
 #[derive(Debug, Default)]
@@ -98,7 +101,6 @@ impl Node {
         let tasks = Tasks::default();
         let orderer = start_orderer(&config, listeners.orderer, &tasks).await?;
         let Foundation {
-            local_msp,
             registry,
             channels,
             packages,
@@ -106,7 +108,6 @@ impl Node {
 
         let (support, vm, chaincode_tls, endpoint) = chaincode_support(
             &config,
-            &local_msp,
             &registry,
             &channels,
             packages,
@@ -127,7 +128,7 @@ impl Node {
         let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
         let tls = servers::tls(&config.peer.tls)?;
         let routes = peer_routes(&config, &registry, &channels, &support, &tasks);
-        tasks.serve("peer listener", servers::server(&config, tls)?, routes, bound)?;
+        tasks.serve(PEER_LISTENER, servers::server(&config, tls)?, routes, bound)?;
 
         deliver_clients::follow_all(&config, &channels, &tasks)?;
         tracing::info!(
@@ -176,18 +177,20 @@ impl Node {
         self.tasks.failed().await
     }
 
-    /// Stops every part: listeners first, then chaincode, then the orderer.
+    /// Stops every part: proposals first, then chaincode, then the orderer. The other listeners are waited for
+    /// last: the streams of chaincode and of block readers end only with what serves them.
     ///
     /// # Errors
     /// When a part broke down.
     pub async fn shutdown(self) -> Result<()> {
-        self.tasks.stop().await;
+        self.tasks.stop_first(PEER_LISTENER).await;
         if let Some(vm) = &self.vm {
             vm.shutdown().await;
         }
         if let Some(orderer) = &self.orderer {
             orderer.shutdown().await;
         }
+        self.tasks.stop().await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -195,7 +198,6 @@ impl Node {
 
 /// What reads files and opens ledgers: all that blocks at start.
 struct Foundation {
-    local_msp: Arc<LocalMsp>,
     registry: Registry,
     channels: Arc<Channels>,
     packages: Arc<PackageStore>,
@@ -214,14 +216,9 @@ impl Foundation {
         let registry = plugins::load(config)?;
         let provider = LedgerProvider::open(settings::ledger(config))?;
         let validator = TxValidator::new(config.peer.validator_pool_size.unwrap_or_default())?;
-        let channels = Arc::new(Channels::open(
-            provider,
-            Arc::clone(&local_msp),
-            Arc::new(validator),
-        )?);
+        let channels = Arc::new(Channels::open(provider, local_msp, Arc::new(validator))?);
         let packages = Arc::new(PackageStore::open(&config.peer.file_system_path)?);
         Ok(Self {
-            local_msp,
             registry,
             channels,
             packages,
@@ -238,7 +235,6 @@ type Support = (
 
 fn chaincode_support(
     config: &CoreConfig,
-    local_msp: &LocalMsp,
     registry: &Registry,
     channels: &Arc<Channels>,
     packages: Arc<PackageStore>,
@@ -285,7 +281,7 @@ fn chaincode_support(
         channels: Arc::<Channels>::clone(channels),
         tls: tls.clone(),
     };
-    let settings = settings::chaincode(config, connect, local_msp);
+    let settings = settings::chaincode(config, connect);
     Ok((ChaincodeSupport::new(settings, parts), vm, tls, listen))
 }
 

@@ -67,9 +67,8 @@ impl Shim {
             }
         }
         let task = tokio::spawn(async move {
-            let mut asked = Vec::<u8>::new();
             while let Ok(Some(incoming)) = incoming.message().await {
-                for answer in react(&incoming, &mut asked) {
+                for answer in react(&incoming) {
                     let Some(answer) = answer else { return };
                     if sender.send(answer).await.is_err() {
                         return;
@@ -101,7 +100,7 @@ fn completed(status: i32, text: &str, payload: impl Into<Bytes>, to: &ChaincodeM
 }
 
 /// What the chaincode answers; `None` hangs up.
-fn react(incoming: &ChaincodeMessage, asked: &mut Vec<u8>) -> Vec<Option<ChaincodeMessage>> {
+fn react(incoming: &ChaincodeMessage) -> Vec<Option<ChaincodeMessage>> {
     match incoming.r#type() {
         Type::Init => vec![Some(completed(200, "", "", incoming))],
         Type::Transaction => {
@@ -114,8 +113,6 @@ fn react(incoming: &ChaincodeMessage, asked: &mut Vec<u8>) -> Vec<Option<Chainco
             transaction(incoming, &input, &args)
         }
         Type::Response => {
-            asked.clear();
-            asked.extend_from_slice(&incoming.payload);
             vec![Some(completed(200, "", incoming.payload.clone(), incoming))]
         }
         Type::Error => {

@@ -42,23 +42,12 @@ pub async fn run(context: &Context, command: ChaincodeCommand) -> Result<()> {
             };
             let bytes = packaged(context, &request).await?;
             let bytes = if signed || sign {
-                sign_package(
-                    &bytes,
-                    instantiation_policy.as_deref(),
-                    sign,
-                    context.identity()?.signer(),
-                )?
+                let identity = context.identity()?;
+                sign_package(&bytes, instantiation_policy.as_deref(), sign, identity.signer())?
             } else {
                 bytes
             };
-            write(&file, &bytes)?;
-            let written = Written {
-                file: file.display().to_string(),
-                bytes: bytes.len(),
-            };
-            output::result(context.output, &written, |written| {
-                format!("{} ({} bytes)", written.file, written.bytes)
-            })
+            write_package(context, &file, &bytes)
         }
         ChaincodeCommand::Install {
             file,
@@ -105,6 +94,17 @@ pub async fn run(context: &Context, command: ChaincodeCommand) -> Result<()> {
             list(context, &channel, &peers).await
         }
     }
+}
+
+fn write_package(context: &Context, file: &Path, package: &[u8]) -> Result<()> {
+    write(file, package)?;
+    let written = Written {
+        file: file.display().to_string(),
+        bytes: package.len(),
+    };
+    output::result(context.output, &written, |written| {
+        format!("{} ({} bytes)", written.file, written.bytes)
+    })
 }
 
 #[derive(Serialize)]

@@ -1,10 +1,6 @@
 //! The only place that writes to standard output.
-#![expect(
-    clippy::print_stdout,
-    reason = "the command line's results go to standard output"
-)]
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -14,26 +10,26 @@ use super::Output;
 /// Prints a result for people or as one JSON document.
 ///
 /// # Errors
-/// When the value is not JSON.
+/// When the value is not JSON or standard output cannot be written to.
 pub fn result<T: Serialize>(output: Output, value: &T, text: impl FnOnce(&T) -> String) -> Result<()> {
-    match output {
-        Output::Text => println!("{}", text(value).trim_end()),
-        Output::Json => println!("{}", serde_json::to_string(value)?),
-    }
-    std::io::stdout()
-        .flush()
-        .context("could not write to standard output")
+    let mut line = match output {
+        Output::Text => text(value).trim_end().to_owned(),
+        Output::Json => serde_json::to_string(value)?,
+    };
+    line.push('\n');
+    bytes(line.as_bytes())
 }
 
-/// Writes bytes as they are.
+/// Writes bytes as they are. A reader that has heard enough, such as `head`, is no failure.
 ///
 /// # Errors
-/// When standard output is closed.
+/// When standard output cannot be written to.
 pub fn bytes(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(bytes)
-        .and_then(|()| out.flush())
-        .context("could not write to standard output")
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("could not write to standard output"),
+    }
 }
 
 /// A table with a header line, columns as wide as needed.

@@ -21,9 +21,12 @@ const STOP_GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Tasks {
     token: CancellationToken,
-    running: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    running: Arc<Mutex<Vec<Part>>>,
     failed: watch::Sender<Option<String>>,
 }
+
+/// A task and its name.
+type Part = (String, JoinHandle<()>);
 
 impl Default for Tasks {
     fn default() -> Self {
@@ -46,13 +49,14 @@ impl Tasks {
     /// Runs a part until the token is cancelled. If it ends before, the peer has failed.
     pub fn spawn(&self, name: &str, part: impl Future<Output = ()> + Send + 'static) {
         let (name, token, failed) = (name.to_owned(), self.token(), self.failed.clone());
+        let label = name.clone();
         let task = tokio::spawn(async move {
             part.await;
             if !token.is_cancelled() {
                 failed.send_replace(Some(name));
             }
         });
-        self.running.lock().push(task);
+        self.running.lock().push((label, task));
     }
 
     /// Serves gRPC on a bound socket.
@@ -88,14 +92,33 @@ impl Tasks {
         }
     }
 
+    /// Tells all parts to end, and waits for one of them; it is cut off if it does not end in time.
+    pub async fn stop_first(&self, name: &str) {
+        self.token.cancel();
+        let part = self.take(name);
+        end(part).await;
+    }
+
+    fn take(&self, name: &str) -> Option<Part> {
+        let mut running = self.running.lock();
+        let place = running.iter().position(|(part, _)| part == name)?;
+        Some(running.swap_remove(place))
+    }
+
     /// Ends all parts; those that do not end in time are cut off.
     pub async fn stop(&self) {
         self.token.cancel();
         let running = std::mem::take(&mut *self.running.lock());
-        for mut task in running {
-            if tokio::time::timeout(STOP_GRACE, &mut task).await.is_err() {
-                task.abort();
-            }
-        }
+        end(running).await;
     }
+}
+
+async fn end(parts: impl IntoIterator<Item = Part>) {
+    let each = parts.into_iter().map(|(name, mut task)| async move {
+        if tokio::time::timeout(STOP_GRACE, &mut task).await.is_err() {
+            tracing::debug!(part = name, "cut off");
+            task.abort();
+        }
+    });
+    futures::future::join_all(each).await;
 }

@@ -1,5 +1,6 @@
 //! From the configuration of the whole peer to the settings of each crate, and faults between values.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,15 +64,42 @@ pub fn process(config: &CoreConfig) -> ProcessConfig {
         nofile: process.nofile,
     };
     settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
-    settings.hidden.push(config.peer.msp_config_path.clone());
-    if let Some(folder) = process.node_path.as_deref().and_then(std::path::Path::parent) {
+    settings.hidden = secrets(config);
+    if let Some(folder) = process.node_path.as_deref().and_then(Path::parent) {
         put_first_in_path(&mut settings, folder);
     }
     settings
 }
 
+/// Folders with the peer's keys and ledgers, which chaincode has no business in. What it needs below them, such as
+/// its own build, the runtime puts back.
+fn secrets(config: &CoreConfig) -> Vec<PathBuf> {
+    let folder_of = |file: &Option<PathBuf>| file.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let mut folders = vec![
+        config.peer.msp_config_path.clone(),
+        config.peer.file_system_path.join("ledgersData"),
+    ];
+    for tls in [&config.peer.tls, &config.orderer.tls]
+        .into_iter()
+        .filter(|tls| tls.enabled)
+    {
+        folders.extend(
+            [folder_of(&tls.key_file), folder_of(&tls.client_key_file)]
+                .into_iter()
+                .flatten(),
+        );
+    }
+    if config.orderer.enabled {
+        folders.extend(config.orderer.local_msp_dir.clone());
+        folders.push(config.orderer.file_system_path.clone());
+    }
+    folders.sort();
+    folders.dedup();
+    folders
+}
+
 /// The configured node program goes before those of the search path.
-fn put_first_in_path(settings: &mut ProcessConfig, folder: &std::path::Path) {
+fn put_first_in_path(settings: &mut ProcessConfig, folder: &Path) {
     if let Some((_, path)) = settings.environment.iter_mut().find(|(name, _)| name == "PATH") {
         *path = format!("{}:{path}", folder.display());
     }
@@ -79,7 +107,7 @@ fn put_first_in_path(settings: &mut ProcessConfig, folder: &std::path::Path) {
 
 /// Settings of chaincode support.
 #[must_use]
-pub fn chaincode(config: &CoreConfig, connect: String, _local_msp: &LocalMsp) -> chaincode::Config {
+pub fn chaincode(config: &CoreConfig, connect: String) -> chaincode::Config {
     let section = &config.chaincode;
     chaincode::Config {
         execute_timeout: section.execute_timeout,

@@ -164,7 +164,7 @@ async fn five_failures_in_a_row_switch_a_filter_off() {
 }
 
 #[tokio::test]
-async fn blocked_threads_are_replaced_until_the_filter_is_given_up() {
+async fn blocked_threads_time_out_and_are_counted() {
     let mut blocking = filter("blocking", "block");
     blocking["timeoutMs"] = json!(5);
     // the breaker would step in first; a good call in between is not possible here, so count to its limit
