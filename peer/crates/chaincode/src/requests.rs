@@ -108,7 +108,10 @@ pub(crate) async fn begin(handler: &Arc<ChaincodeHandler>, kind: Type, message: 
             handler.send(reply).await.ok();
         }
         _ => {
-            tokio::task::spawn_blocking(move || on_ledger(request, permit));
+            if let Err(error) = workers::spawn(move || on_ledger(request, permit)) {
+                // without an answer the transaction ends by its time limit
+                tracing::error!(%error, "request from chaincode not handled");
+            }
         }
     }
 }
@@ -136,7 +139,7 @@ async fn call_chaincode(request: Request, permit: OwnedSemaphorePermit) {
     request.handler.send(reply).await.ok();
 }
 
-/// Runs on the blocking pool.
+/// Runs on a worker.
 fn on_ledger(request: Request, permit: OwnedSemaphorePermit) {
     let reply = answer(&request, permit);
     let handler = request.handler;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use channel::Channels;
 use protos::peer::ProposalResponse;
 use protos::{UnpackError, UnpackedProposal, wire_message};
-use tracing::Span;
 
 use chaincode::ExecuteOutcome;
 
@@ -125,8 +124,7 @@ impl Drop for Release {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Stopped> + Send + 'static,
 ) -> Result<T, Stopped> {
-    let span = Span::current();
-    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
+    match workers::run(work).await {
         Ok(done) => done,
         Err(broken) => {
             tracing::error!(error = %broken, "a step of a proposal broke off");
