@@ -1,10 +1,13 @@
 //! gRPC servers with Fabric's keepalive and TLS settings.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, Result};
 use core_config::{CoreConfig, TlsConfig};
+use tokio::net::TcpStream;
 use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Stream, StreamExt};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 /// A socket that is bound and not yet served.
@@ -25,9 +28,16 @@ impl Bound {
         Ok(self.0.local_addr()?)
     }
 
-    pub(super) fn incoming(self) -> Result<TcpListenerStream> {
+    /// Accepted connections. Small messages go out at once: the server's own setting has no effect on
+    /// connections that it did not accept itself.
+    pub(super) fn incoming(self) -> Result<impl Stream<Item = io::Result<TcpStream>>> {
         self.0.set_nonblocking(true)?;
-        Ok(TcpListenerStream::new(tokio::net::TcpListener::from_std(self.0)?))
+        let accepted = TcpListenerStream::new(tokio::net::TcpListener::from_std(self.0)?);
+        Ok(accepted.map(|stream| {
+            let stream = stream?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }))
     }
 }
 
@@ -35,7 +45,6 @@ impl Bound {
 /// SDKs do so every minute or two.
 pub(super) fn server(config: &CoreConfig, tls: Option<ServerTlsConfig>) -> Result<Server> {
     let server = Server::builder()
-        .tcp_nodelay(true)
         .http2_keepalive_interval(Some(config.peer.keepalive.interval))
         .http2_keepalive_timeout(Some(config.peer.keepalive.timeout));
     Ok(match tls {
