@@ -85,7 +85,8 @@ fn plugin_packages() -> Result<Vec<PluginPackage>> {
     Ok(found)
 }
 
-fn target_dir() -> Result<PathBuf> {
+/// Where cargo builds.
+pub fn target_dir() -> Result<PathBuf> {
     Ok(PathBuf::from(
         metadata()?["target_directory"]
             .as_str()

@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that a newcomer or CI runs, in one place.
 
+mod bench;
 mod demo;
 mod dist;
 mod steps;
@@ -36,6 +37,16 @@ Examples:
     },
     /// Formatting, clippy and documentation, warnings denied.
     Check,
+    /// Build in release mode and load the peer: throughput, latency, CPU of the peer per endorsement.
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench                                        no-op, get and put at concurrency 1, 8 and 32
+  cargo xtask bench -- --operation noop --concurrency 32   only this (options of loadgen, see -- --help)")]
+    Bench {
+        /// Passed to the load generator.
+        #[arg(last = true)]
+        loadgen: Vec<String>,
+    },
     /// Lay out what an operator installs: bin/, plugins/, config/.
     Dist {
         /// Where to.
@@ -49,6 +60,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test { cargo } => test::run(&cargo),
         Task::Check => test::check(),
+        Task::Bench { loadgen } => bench::run(&loadgen),
         Task::Dist { to } => dist::run(&to),
     };
     match done {

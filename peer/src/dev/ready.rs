@@ -22,6 +22,8 @@ pub(super) struct RunningChaincode {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Ready {
     peer: String,
+    /// Where chaincode registers that the user starts (`chaincode.mode: dev`).
+    chaincode_listener: String,
     orderer: String,
     channel: String,
     dir: String,
@@ -55,6 +57,7 @@ impl Ready {
         let path = |path: &Path| path.display().to_string();
         Self {
             peer: address(ports.peer),
+            chaincode_listener: address(ports.chaincode),
             orderer: address(ports.orderer),
             channel: network.channel().to_owned(),
             dir: path(network.folder().path()),
@@ -142,6 +145,7 @@ mod tests {
         let name = chaincode.map(str::to_owned);
         Ready {
             peer: "127.0.0.1:7051".into(),
+            chaincode_listener: "127.0.0.1:7052".into(),
             orderer: "127.0.0.1:7050".into(),
             channel: "mychannel".into(),
             dir: "/work/fabric-dev".into(),
@@ -172,6 +176,7 @@ mod tests {
             keys,
             [
                 "chaincode",
+                "chaincodeListener",
                 "channel",
                 "connectionProfile",
                 "dir",
