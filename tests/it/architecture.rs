@@ -71,7 +71,7 @@ fn only_handlers_sees_the_plugin_contract() {
 #[test]
 fn dependencies_point_downwards() {
     let level = |name: &str| match name {
-        "protos" | "core-config" | "cryptogen" => 0,
+        "protos" | "core-config" | "cryptogen" | "workers" => 0,
         "msp" | "handlers" | "container" => 1,
         "channelconfig" | "ledger" => 2,
         "deliver" | "committer" | "chaincode" => 3,
