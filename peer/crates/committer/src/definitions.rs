@@ -59,14 +59,15 @@ impl<'a> Definitions<'a> {
         Ok(definition)
     }
 
-    /// The definition that LSCC stored, if there is one.
+    /// The definition that LSCC stored, if there is one. Anyone may name any key of LSCC as a chaincode, so what
+    /// is there need not be a definition: then the transaction is invalid, and the channel goes on.
     pub(crate) fn stored(&self, name: &str) -> Result<Option<ChaincodeData>, Failure> {
         let Some(bytes) = self.state.state(LSCC, name).map_err(Failure::Unreadable)? else {
             return Ok(None);
         };
         let data = ChaincodeData::decode(bytes);
         data.map(Some)
-            .map_err(|source| Failure::DamagedDefinition(name.to_owned(), source))
+            .map_err(|error| self.no_definition(format!("lscc's state for [{name}] is no definition: {error}")))
     }
 
     /// The collections that LSCC stored for a chaincode, if there are any.
@@ -77,13 +78,7 @@ impl<'a> Definitions<'a> {
     }
 
     fn on_ledger(&self, name: &str) -> Result<Definition, Failure> {
-        let lifecycle_v20 = self.rules.capabilities.lifecycle_v20;
-        let code = if lifecycle_v20 {
-            Code::InvalidChaincode
-        } else {
-            Code::InvalidOtherReason
-        };
-        let invalid = |reason: String| Err(Failure::Invalid(Invalid::new(code, reason)));
+        let invalid = |reason: String| Err(self.no_definition(reason));
         let Some(data) = self.stored(name)? else {
             return invalid(format!("lscc's state for [{name}] not found."));
         };
@@ -104,6 +99,15 @@ impl<'a> Definitions<'a> {
             version: Some(data.version),
             policy: SignaturePolicy::from_bytes(data.policy),
         })
+    }
+
+    fn no_definition(&self, reason: String) -> Failure {
+        let code = if self.rules.capabilities.lifecycle_v20 {
+            Code::InvalidChaincode
+        } else {
+            Code::InvalidOtherReason
+        };
+        Invalid::new(code, reason).into()
     }
 
     fn of_system_chaincode(&self) -> Definition {

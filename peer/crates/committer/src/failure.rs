@@ -16,9 +16,6 @@ pub enum ValidationError {
         #[source]
         source: SourceError,
     },
-    /// The definition of a chaincode on the ledger is damaged.
-    #[error("could not read the definition of chaincode {0}")]
-    Definition(String, #[source] prost::DecodeError),
     /// The definition of a chaincode demands a plugin that this peer does not have.
     #[error("validation plugin with name {0} wasn't found")]
     UnknownPlugin(String),
@@ -54,7 +51,6 @@ pub(crate) enum Failure {
     Invalid(Invalid),
     /// The peer's, not the transaction's: it stops the block.
     Unreadable(SourceError),
-    DamagedDefinition(String, prost::DecodeError),
     UnknownPlugin(String),
 }
 
@@ -71,7 +67,6 @@ impl Failure {
             Self::Invalid(invalid) => Ok(invalid),
             Self::Unreadable(source) => Err(ValidationError::Ledger { index, source }),
             Self::UnknownPlugin(name) => Err(ValidationError::UnknownPlugin(name)),
-            Self::DamagedDefinition(name, source) => Err(ValidationError::Definition(name, source)),
         }
     }
 }

@@ -12,7 +12,7 @@ use channelconfig::Bundle;
 use msp::policy::from_string;
 use prost::Message;
 use protos::TxId;
-use protos::common::{Envelope, SignaturePolicyEnvelope};
+use protos::common::{Capabilities, Capability, Envelope, SignaturePolicyEnvelope};
 use protos::new_block;
 use protos::peer::{ChaincodeData, TxValidationCode as Code};
 
@@ -85,6 +85,20 @@ impl FakeState {
         self.values
             .insert(("lscc".into(), data.name.clone()), data.encode_to_vec().into());
     }
+}
+
+/// The same organisations with other application capabilities.
+fn with_capabilities(names: &[&str]) -> Bundle {
+    let present = network().bundle(CHANNEL);
+    let mut config = present.config().clone();
+    let group = config.channel_group.as_mut().unwrap();
+    let values = &mut group.groups.get_mut("Application").unwrap().values;
+    let capabilities = names
+        .iter()
+        .map(|name| ((*name).to_owned(), Capability {}))
+        .collect();
+    values.get_mut("Capabilities").unwrap().value = Capabilities { capabilities }.encode_to_vec().into();
+    Bundle::from_config(CHANNEL, &config).unwrap()
 }
 
 /// Codes of a block under a configuration.

@@ -235,6 +235,31 @@ mod with_collections {
     }
 
     #[test]
+    fn the_key_of_collections_is_no_chaincode() {
+        let many = "OR('Org1MSP.member', 'Org2MSP.member', 'Org3MSP.member', 'Org4MSP.member', 'Org5MSP.member')";
+        let undecodable = package(&[collection("c1", many, 0)]);
+        assert!(ChaincodeData::decode(undecodable.as_slice()).is_err());
+        let decodable = package(&[CollectionConfig::default()]);
+        assert!(ChaincodeData::decode(decodable.as_slice()).is_ok());
+        for package in [undecodable, decodable] {
+            let mut state = FakeState::new();
+            let name = "mycc~collection";
+            state.values.insert(("lscc".into(), name.into()), package.into());
+            let invoked = TestTransaction::new(proposal(name), "1.0", &[&network().org1.node]);
+            let written = good().write(name, "a", "1");
+            for envelope in [invoked.sign(), written.sign()] {
+                assert_eq!(code(&state, envelope.clone()), Code::InvalidOtherReason);
+                let v20 = with_capabilities(&["V2_0"]);
+                let bytes = envelope.encode_to_vec().into();
+                assert_eq!(
+                    validate_under(&v20, &state, &[bytes]).unwrap(),
+                    [Code::InvalidChaincode]
+                );
+            }
+        }
+    }
+
+    #[test]
     fn an_upgrade_keeps_collections() {
         let mut state = FakeState::new();
         let old = collection("c1", "OR('Org1MSP.member')", 5);

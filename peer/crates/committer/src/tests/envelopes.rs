@@ -2,7 +2,7 @@
 
 use prost::Message;
 use protos::UnpackedEnvelope;
-use protos::common::{Capabilities, Capability, ConfigEnvelope, Envelope, Payload};
+use protos::common::{ConfigEnvelope, Envelope, Payload};
 use protos::peer::{ChaincodeId, Transaction};
 
 use super::*;
@@ -154,20 +154,6 @@ fn an_id_counts_once() {
     assert_eq!(code(&state, first), Code::DuplicateTxid);
 }
 
-/// The same organisations with other application capabilities.
-fn with_capabilities(names: &[&str]) -> Bundle {
-    let present = network().bundle(CHANNEL);
-    let mut config = present.config().clone();
-    let group = config.channel_group.as_mut().unwrap();
-    let values = &mut group.groups.get_mut("Application").unwrap().values;
-    let capabilities = names
-        .iter()
-        .map(|name| ((*name).to_owned(), Capability {}))
-        .collect();
-    values.get_mut("Capabilities").unwrap().value = Capabilities { capabilities }.encode_to_vec().into();
-    Bundle::from_config(CHANNEL, &config).unwrap()
-}
-
 fn tx_id(envelope: &Envelope) -> TxId {
     UnpackedEnvelope::try_from(envelope.clone())
         .unwrap()
@@ -188,12 +174,6 @@ fn a_ledger_that_fails_stops_the_block() {
         matches!(error, ValidationError::Ledger { index: 0, .. }),
         "{error}"
     );
-    let mut state = FakeState::new();
-    state
-        .values
-        .insert(("lscc".into(), "mycc".into()), vec![0xff].into());
-    let error = validate_under(&bundle, &state, &[good().sign().encode_to_vec().into()]).unwrap_err();
-    assert!(matches!(error, ValidationError::Definition(..)), "{error}");
 }
 
 #[test]
