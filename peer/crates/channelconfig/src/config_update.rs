@@ -75,6 +75,14 @@ pub enum ConfigUpdateError {
     Transition(#[from] TransitionError),
 }
 
+impl ConfigUpdateError {
+    /// Whether the update is agreed on and only its result is refused. Others may know better what to do with it.
+    #[must_use]
+    pub fn is_of_result(&self) -> bool {
+        matches!(self, Self::Bundle(_) | Self::Transition(_))
+    }
+}
+
 /// Why an element of an update is refused. The texts are Fabric's.
 #[derive(Debug, thiserror::Error)]
 pub enum ElementError {

@@ -19,6 +19,9 @@ pub enum ValidationError {
     /// The definition of a chaincode demands a plugin that this peer does not have.
     #[error("validation plugin with name {0} wasn't found")]
     UnknownPlugin(String),
+    /// The channel has agreed on a configuration that this peer cannot work with.
+    #[error("channel has a new configuration that this peer does not support, a newer peer is needed")]
+    UnsupportedConfig(#[source] SourceError),
     /// The threads that validate could not be started.
     #[error("could not start the validator pool")]
     Pool(#[source] rayon::ThreadPoolBuildError),
@@ -52,6 +55,7 @@ pub(crate) enum Failure {
     /// The peer's, not the transaction's: it stops the block.
     Unreadable(SourceError),
     UnknownPlugin(String),
+    UnsupportedConfig(SourceError),
 }
 
 impl From<Invalid> for Failure {
@@ -67,6 +71,7 @@ impl Failure {
             Self::Invalid(invalid) => Ok(invalid),
             Self::Unreadable(source) => Err(ValidationError::Ledger { index, source }),
             Self::UnknownPlugin(name) => Err(ValidationError::UnknownPlugin(name)),
+            Self::UnsupportedConfig(source) => Err(ValidationError::UnsupportedConfig(source)),
         }
     }
 }

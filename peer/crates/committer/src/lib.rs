@@ -25,5 +25,7 @@ mod validator;
 
 pub use chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
 pub use failure::ValidationError;
-pub use rules::{ChannelRules, CommittedState, ConfigRules, SourceError, ValidationCapabilities};
+pub use rules::{
+    ChannelRules, CommittedState, ConfigRefusal, ConfigRules, SourceError, ValidationCapabilities,
+};
 pub use validator::TxValidator;

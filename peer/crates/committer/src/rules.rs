@@ -45,13 +45,22 @@ impl From<&ApplicationCapabilities> for ValidationCapabilities {
     }
 }
 
+/// Why a configuration is not taken.
+#[derive(Debug)]
+pub enum ConfigRefusal {
+    /// It does not follow from the present one: nobody takes it.
+    Invalid(SourceError),
+    /// It is agreed on, but this peer cannot work with it. Others can, so it must not be called invalid here.
+    Unsupported(SourceError),
+}
+
 /// Judges configuration transactions.
 pub trait ConfigRules: Sync {
     /// Whether the channel's next configuration may be this one.
     ///
     /// # Errors
     /// Why it may not.
-    fn validate_config(&self, envelope: &ConfigEnvelope) -> Result<(), SourceError>;
+    fn validate_config(&self, envelope: &ConfigEnvelope) -> Result<(), ConfigRefusal>;
 
     /// The MSPs of the organisations with peers: any member of them may endorse for system chaincode.
     fn application_msp_ids(&self) -> Vec<String>;
@@ -71,8 +80,12 @@ pub struct ChannelRules<'a> {
 }
 
 impl ConfigRules for Bundle {
-    fn validate_config(&self, envelope: &ConfigEnvelope) -> Result<(), SourceError> {
-        Ok(channelconfig::validate(self, envelope).map(drop)?)
+    fn validate_config(&self, envelope: &ConfigEnvelope) -> Result<(), ConfigRefusal> {
+        match channelconfig::validate(self, envelope) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_of_result() => Err(ConfigRefusal::Unsupported(error.into())),
+            Err(error) => Err(ConfigRefusal::Invalid(error.into())),
+        }
     }
 
     fn application_msp_ids(&self) -> Vec<String> {

@@ -13,7 +13,7 @@ use crate::definitions::Definitions;
 use crate::envelope::{Kind, check_envelope};
 use crate::failure::{Failure, Invalid, ValidationError};
 use crate::namespaces::Scope;
-use crate::rules::{ChannelRules, CommittedState};
+use crate::rules::{ChannelRules, CommittedState, ConfigRefusal};
 use crate::transaction::EndorserTransaction;
 use crate::upgrades::{Invoked, settle};
 
@@ -162,12 +162,12 @@ fn check_channel(envelope: &UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), I
     ))
 }
 
-fn check_config(envelope: UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), Invalid> {
+fn check_config(envelope: UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), Failure> {
     let bad = |reason: String| Invalid::new(Code::InvalidConfigTransaction, reason);
     let config = ConfigEnvelope::decode(envelope.data).map_err(|error| bad(error.to_string()))?;
-    scope
-        .rules
-        .config
-        .validate_config(&config)
-        .map_err(|error| bad(wire_message(&*error)))
+    let judged = scope.rules.config.validate_config(&config);
+    judged.map_err(|refusal| match refusal {
+        ConfigRefusal::Invalid(error) => bad(wire_message(&*error)).into(),
+        ConfigRefusal::Unsupported(error) => Failure::UnsupportedConfig(error),
+    })
 }

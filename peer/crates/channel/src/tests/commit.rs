@@ -107,6 +107,17 @@ async fn a_configuration_takes_effect_and_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_is_not_supported_stops_the_channel_and_is_not_stored() {
+    let network = TestNetwork::new();
+    let (_channels, channel) = joined(&network);
+    let config = network.unsupported_config_transaction(&channel.bundle());
+    let block = network.block_after(&head(channel.ledger()), &[config]);
+    let stopped = BlockSink::block(&*channel, block).await.unwrap_err();
+    assert!(matches!(stopped, SinkError::Fatal(_)), "{stopped}");
+    assert_eq!((channel.ledger().height(), channel.bundle().sequence()), (1, 0));
+}
+
+#[tokio::test]
 async fn concurrent_commits_follow_one_another() {
     let network = TestNetwork::new();
     let (_channels, channel) = joined(&network);

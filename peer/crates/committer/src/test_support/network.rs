@@ -12,8 +12,8 @@ use cryptogen::{GeneratedIdentity, GeneratedOrg, NodeSpec, OrgSpec, generate};
 use msp::{Certificate, LocalMsp, LocalSigner, folder_config};
 use prost::Message;
 use protos::common::{
-    Block, BlockHeader, BlockMetadataIndex, ChannelHeader, ConfigGroup, ConfigUpdateEnvelope, Envelope,
-    Header, HeaderType, LastConfig, Metadata, MetadataSignature, OrdererBlockMetadata, Payload,
+    Block, BlockHeader, BlockMetadataIndex, Capabilities, Capability, ChannelHeader, ConfigEnvelope,
+    ConfigGroup, ConfigUpdateEnvelope, Envelope, Header, HeaderType, LastConfig, Metadata, MetadataSignature, OrdererBlockMetadata, Payload,
     SignatureHeader,
 };
 use protos::{block_header_bytes, block_header_hash, new_block, set_metadata};
@@ -213,6 +213,28 @@ impl TestNetwork {
     /// orderer's admins and signed by the orderer.
     #[must_use]
     pub fn config_transaction(&self, bundle: &Bundle, change: impl FnOnce(&mut ConfigGroup)) -> Envelope {
+        let update = self.config_update(bundle, change);
+        let config = propose_config_update(bundle, &update).expect("next configuration");
+        self.ordered_config(bundle, &config)
+    }
+
+    /// The same for a change that no peer can work with: a capability of the future.
+    #[must_use]
+    pub fn unsupported_config_transaction(&self, bundle: &Bundle) -> Envelope {
+        let update = self.config_update(bundle, |group| demand(group, "V1_3"));
+        let mut config = propose_config_update(bundle, &update).expect("next configuration");
+        config.last_update = Some(self.config_update(bundle, |group| demand(group, "V9_9")));
+        let next = config.config.as_mut().and_then(|next| next.channel_group.as_mut());
+        demand(next.expect("group"), "V9_9");
+        self.ordered_config(bundle, &config)
+    }
+
+    pub(crate) fn ordered_config(&self, bundle: &Bundle, config: &ConfigEnvelope) -> Envelope {
+        let channel = bundle.channel().as_str();
+        signed_envelope(&self.orderer.node, channel, HeaderType::Config, config)
+    }
+
+    fn config_update(&self, bundle: &Bundle, change: impl FnOnce(&mut ConfigGroup)) -> Envelope {
         let present = bundle.config().channel_group.clone().expect("group");
         let mut updated = present.clone();
         change(&mut updated);
@@ -225,10 +247,16 @@ impl TestNetwork {
         for admin in [&self.org1.admin, &self.org2.admin, &self.orderer.admin] {
             sign_config_update(&mut signed, admin).expect("signature");
         }
-        let update = signed_envelope(&self.org1.admin, channel, HeaderType::ConfigUpdate, &signed);
-        let config = propose_config_update(bundle, &update).expect("next configuration");
-        signed_envelope(&self.orderer.node, channel, HeaderType::Config, &config)
+        signed_envelope(&self.org1.admin, channel, HeaderType::ConfigUpdate, &signed)
     }
+}
+
+/// Makes a channel demand an application capability.
+fn demand(group: &mut ConfigGroup, capability: &str) {
+    let application = group.groups.get_mut("Application").expect("application");
+    let value = application.values.get_mut("Capabilities").expect("capabilities");
+    let capabilities = [(capability.to_owned(), Capability {})].into();
+    value.value = Capabilities { capabilities }.encode_to_vec().into();
 }
 
 impl Default for TestNetwork {

@@ -205,6 +205,28 @@ fn configuration_must_follow_and_be_alone() {
 }
 
 #[test]
+fn a_configuration_that_is_agreed_on_but_not_supported_stops_the_block() {
+    let network = network();
+    let bundle = network.bundle(CHANNEL);
+    let config = network.unsupported_config_transaction(&bundle);
+    let bytes = config.encode_to_vec().into();
+    let stopped = validate_under(&bundle, &FakeState::new(), &[bytes]).unwrap_err();
+    assert!(
+        matches!(stopped, ValidationError::UnsupportedConfig(_)),
+        "{stopped}"
+    );
+    // nobody agreed on this one
+    let unpacked = UnpackedEnvelope::try_from(config).unwrap();
+    let mut forged = ConfigEnvelope::decode(unpacked.data).unwrap();
+    forged.last_update = None;
+    let forged = network.ordered_config(&bundle, &forged);
+    assert_eq!(
+        code(&FakeState::new(), forged),
+        Code::InvalidConfigTransaction
+    );
+}
+
+#[test]
 fn mutated_transactions_are_never_valid_and_never_panic() {
     let state = FakeState::new();
     let bundle = network().bundle(CHANNEL);
