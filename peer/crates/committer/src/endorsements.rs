@@ -1,18 +1,19 @@
 //! Whether the endorsements of a transaction satisfy the policies of what it writes (Fabric
 //! core/common/validation/statebased).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger::NsRwSet;
 use msp::policy::{SignaturePolicy, valid_identities};
-use msp::{Identity, MspManager};
+use msp::Identity;
 use protos::SignedData;
 use protos::wire_message;
 
 use crate::definitions::Definition;
 use crate::failure::{Failure, Invalid};
-use crate::rules::CommittedState;
+use crate::rules::{ChannelRules, CommittedState};
 use crate::rwset::{sets_private_policies, writes_private_data};
 
 /// The identities that really endorsed, each once.
@@ -23,16 +24,24 @@ pub(crate) struct Endorsers {
 }
 
 impl Endorsers {
-    pub(crate) fn new(mut signed: Vec<SignedData>, msps: &MspManager) -> Result<Self, Invalid> {
+    /// Checks the signatures. Until V1_3 only the first endorsement of an identity is looked at, right or wrong;
+    /// since then a wrong one does not stand in the way of a right one.
+    pub(crate) fn new(
+        mut signed: Vec<SignedData>,
+        rules: &ChannelRules<'_>,
+    ) -> Result<Self, Invalid> {
         let given = signed.len();
-        let mut seen = std::collections::HashSet::new();
-        signed.retain(|endorsement| seen.insert(endorsement.identity.clone()));
+        let identities: HashSet<Bytes> = signed.iter().map(|signed| signed.identity.clone()).collect();
+        let repeated = identities.len() < given;
+        let first_only = !rules.capabilities.key_level_endorsement;
+        let mut seen = HashSet::new();
+        signed.retain(|signed| {
+            let signature = if first_only { Bytes::new() } else { signed.signature.clone() };
+            seen.insert((signed.identity.clone(), signature))
+        });
         let identities =
-            valid_identities(&signed, msps).map_err(|error| Invalid::policy(error.to_string()))?;
-        Ok(Self {
-            identities,
-            repeated: signed.len() < given,
-        })
+            valid_identities(&signed, rules.msps).map_err(|error| Invalid::policy(error.to_string()))?;
+        Ok(Self { identities, repeated })
     }
 
     fn satisfy(&self, policy: &SignaturePolicy, what: &str) -> Result<(), Invalid> {

@@ -51,7 +51,7 @@ impl Scope<'_> {
         }
         check_distinct(&action.rwset)?;
         let names = namespaces_to_judge(action, capabilities)?;
-        let endorsers = Endorsers::new(transaction.signed_endorsements(), self.rules.msps)?;
+        let endorsers = Endorsers::new(transaction.signed_endorsements(), &self.rules)?;
         let mut verdicts = Vec::with_capacity(names.len());
         for name in names {
             let result = match self.judge_namespace(&name, transaction, action, &endorsers) {

@@ -1,5 +1,7 @@
 //! Endorsement policies of chaincodes and of single keys, and what may be written at all.
 
+use protos::peer::ChaincodeActionPayload;
+
 use super::*;
 
 fn run(state: &FakeState, chaincode: &str, endorsers: &[&std::sync::Arc<msp::LocalSigner>]) -> Code {
@@ -28,6 +30,28 @@ fn endorsements_must_satisfy_the_policy() {
         Code::EndorsementPolicyFailure
     );
     assert_eq!(run(&state, "both", &[&org1.node, &org2.node]), Code::Valid);
+}
+
+#[test]
+fn a_wrong_endorsement_does_not_hide_a_right_one_of_the_same_endorser() {
+    let state = FakeState::new();
+    let transaction = good();
+    let with_first = |signature: &'static [u8]| {
+        let mut action = transaction.endorse();
+        let mut payload = ChaincodeActionPayload::decode(action.payload.clone()).unwrap();
+        let endorsements = &mut payload.action.as_mut().unwrap().endorsements;
+        let mut wrong = endorsements[0].clone();
+        wrong.signature = signature.into();
+        endorsements.insert(0, wrong);
+        action.payload = payload.encode_to_vec().into();
+        transaction.sign_actions(vec![action])
+    };
+    assert_eq!(code(&state, with_first(b"wrong")), Code::Valid);
+    // channels of older capabilities look at the first only
+    let old = with_capabilities(&["V1_2"]);
+    let bytes = with_first(b"wrong").encode_to_vec().into();
+    let codes = validate_under(&old, &state, &[bytes]).unwrap();
+    assert_eq!(codes, [Code::EndorsementPolicyFailure]);
 }
 
 #[test]
