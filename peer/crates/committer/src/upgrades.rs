@@ -44,32 +44,24 @@ fn upgraded(transaction: &EndorserTransaction) -> Option<String> {
     Some(spec.chaincode_id?.name)
 }
 
-/// Marks what upgrades in the same block make invalid.
+/// Marks what upgrades in the same block make invalid. `invoked` is what was valid before repeated transaction ids
+/// were marked: as in Fabric an upgrade gives way to its own repetition, and then neither counts.
 pub(crate) fn settle(codes: &mut [Code], invoked: &[Option<Invoked>]) {
     let mut latest: HashMap<&str, usize> = HashMap::new();
     for (index, invoked) in invoked.iter().enumerate() {
-        let valid = codes.get(index) == Some(&Code::Valid);
         let Some(name) = invoked.as_ref().and_then(|invoked| invoked.upgraded.as_deref()) else {
             continue;
         };
-        if !valid {
-            continue;
-        }
-        if let Some(earlier) = latest.insert(name, index) {
-            mark(codes, earlier);
+        let earlier = latest.insert(name, index);
+        if let Some(code) = earlier.and_then(|earlier| codes.get_mut(earlier)) {
+            *code = Code::ChaincodeVersionConflict;
         }
     }
-    for (index, invoked) in invoked.iter().enumerate() {
+    for (code, invoked) in codes.iter_mut().zip(invoked) {
         let name = invoked.as_ref().map(|invoked| invoked.chaincode.as_str());
-        if name.is_some_and(|name| latest.contains_key(name)) {
-            mark(codes, index);
+        if *code == Code::Valid && name.is_some_and(|name| latest.contains_key(name)) {
+            *code = Code::ChaincodeVersionConflict;
         }
-    }
-}
-
-fn mark(codes: &mut [Code], index: usize) {
-    if let Some(code) = codes.get_mut(index).filter(|code| **code == Code::Valid) {
-        *code = Code::ChaincodeVersionConflict;
     }
 }
 
@@ -103,9 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_upgrade_changes_nothing() {
-        let mut codes = [Code::Valid, Code::EndorsementPolicyFailure];
-        settle(&mut codes, &[runs("a"), upgrades("a")]);
-        assert_eq!(codes, [Code::Valid, Code::EndorsementPolicyFailure]);
+    fn an_upgrade_that_gives_way_is_a_conflict_even_if_its_id_is_repeated() {
+        let (conflict, repeated) = (Code::ChaincodeVersionConflict, Code::DuplicateTxid);
+        let mut codes = [Code::Valid, repeated];
+        settle(&mut codes, &[upgrades("a"), upgrades("a")]);
+        assert_eq!(codes, [conflict, repeated]);
+        let mut codes = [Code::Valid, repeated, Code::Valid];
+        settle(&mut codes, &[upgrades("a"), upgrades("a"), upgrades("a")]);
+        assert_eq!(codes, [conflict, conflict, Code::Valid]);
     }
 }

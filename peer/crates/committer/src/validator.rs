@@ -63,10 +63,11 @@ impl TxValidator {
                 Verdict::Config => Ok(()),
                 Verdict::Endorser { namespaces, .. } => settle_key_policies(namespaces, &mut updated),
             };
-            codes.push(code_of(settled, rules, block, index));
+            let code = code_of(settled, rules, block, index);
+            codes.push(code);
             invoked.push(match verdict {
-                Verdict::Endorser { invoked, .. } => Some(invoked.clone()),
-                Verdict::Invalid(_) | Verdict::Config => None,
+                Verdict::Endorser { invoked, .. } if code == Code::Valid => Some(invoked.clone()),
+                _ => None,
             });
         }
         if rules.capabilities.forbid_duplicate_tx_id_in_block {

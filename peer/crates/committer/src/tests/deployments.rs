@@ -165,6 +165,19 @@ fn an_upgrade_makes_users_of_the_old_version_in_its_block_invalid() {
     assert_eq!(codes, [Code::ChaincodeVersionConflict, Code::Valid]);
 }
 
+#[test]
+fn an_upgrade_gives_way_to_its_own_repetition() {
+    let state = FakeState::new();
+    let upgrade = deployment(admin(), "upgrade", "mycc", "2.0").write("lscc", "mycc", data("mycc", "2.0"));
+    let upgrade = upgrade.sign();
+    let codes = validate(&state, &[upgrade.clone(), upgrade.clone(), good().sign()]);
+    let conflict = Code::ChaincodeVersionConflict;
+    assert_eq!(codes, [conflict, Code::DuplicateTxid, conflict]);
+    // one that is refused is none
+    let refused = deployment(&network().org1.user, "upgrade", "mycc", "2.0").sign();
+    assert_eq!(validate(&state, &[good().sign(), refused]), [Code::Valid, REFUSED]);
+}
+
 mod with_collections {
     use super::*;
     use protos::common::{
