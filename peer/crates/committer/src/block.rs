@@ -7,6 +7,7 @@ use protos::peer::TxValidationCode as Code;
 
 use crate::failure::Invalid;
 use crate::namespaces::NamespaceVerdict;
+use crate::rwset::WrittenKey;
 use crate::upgrades::Invoked;
 
 /// What was found out about a transaction on its own.
@@ -21,7 +22,7 @@ pub(crate) enum Verdict {
 }
 
 /// Keys whose policy a transaction of this block set.
-type Updated = HashSet<(String, String)>;
+type Updated = HashSet<(String, WrittenKey)>;
 
 /// Settles key policies that earlier transactions of the block changed.
 pub(crate) fn settle_key_policies(
@@ -29,7 +30,7 @@ pub(crate) fn settle_key_policies(
     updated: &mut Updated,
 ) -> Result<(), Invalid> {
     for namespace in namespaces {
-        let changed = |key: &&String| updated.contains(&(namespace.name.clone(), (*key).clone()));
+        let changed = |key: &&WrittenKey| updated.contains(&(namespace.name.clone(), (*key).clone()));
         if let Some(key) = namespace.written.iter().find(changed) {
             let reason = format!(
                 "validation parameters for key [{key}] in namespace [{}] have been changed in this block",

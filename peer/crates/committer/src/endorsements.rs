@@ -14,7 +14,10 @@ use protos::wire_message;
 use crate::definitions::Definition;
 use crate::failure::{Failure, Invalid};
 use crate::rules::{ChannelRules, CommittedState};
-use crate::rwset::{sets_private_policies, writes_private_data};
+use crate::rwset::{WrittenKey, written_metadata, written_values};
+
+/// How many endorsements are checked in one go.
+const CHECKED_AT_ONCE: usize = 1_024;
 
 /// The identities that really endorsed, each once.
 pub(crate) struct Endorsers {
@@ -39,8 +42,19 @@ impl Endorsers {
             let signature = if first_only { Bytes::new() } else { signed.signature.clone() };
             seen.insert((signed.identity.clone(), signature))
         });
-        let identities =
-            valid_identities(&signed, rules.msps).map_err(|error| Invalid::policy(error.to_string()))?;
+        // the number of endorsements is limited by the size of a block alone, as with Fabric
+        let mut identities: Vec<Arc<Identity>> = Vec::new();
+        for part in signed.chunks(CHECKED_AT_ONCE) {
+            let valid = valid_identities(part, rules.msps);
+            for identity in valid.map_err(|error| Invalid::policy(error.to_string()))? {
+                let same = |known: &Arc<Identity>| {
+                    known.msp_id() == identity.msp_id() && known.id() == identity.id()
+                };
+                if !identities.iter().any(same) {
+                    identities.push(identity);
+                }
+            }
+        }
         Ok(Self { identities, repeated })
     }
 
@@ -75,22 +89,20 @@ impl Endorsers {
         written: Option<&NsRwSet>,
         state: &dyn CommittedState,
     ) -> Result<(), Failure> {
-        if written.is_some_and(sets_private_policies) {
-            // they could not be enforced later, because metadata of private data is not kept
-            return Err(
-                Invalid::policy("endorsement policies of private data keys are not supported").into(),
-            );
-        }
         let mut definition_holds = false;
         let mut key_policy_holds = false;
-        for key in written.into_iter().flat_map(written_keys) {
-            let parameter = state
-                .validation_parameter(namespace, key)
-                .map_err(Failure::Unreadable)?
-                .filter(|parameter| !parameter.is_empty());
-            match parameter {
+        let keys = written.into_iter().flat_map(|set| written_values(set).chain(written_metadata(set)));
+        for key in keys {
+            let parameter = match &key {
+                WrittenKey::Public(key) => state.validation_parameter(namespace, key),
+                WrittenKey::Hashed { collection, hash } => {
+                    state.validation_parameter_by_hash(namespace, collection, hash)
+                }
+            };
+            let parameter = parameter.map_err(Failure::Unreadable)?;
+            match parameter.filter(|parameter| !parameter.is_empty()) {
                 Some(parameter) => {
-                    self.satisfy_key(key, parameter)?;
+                    self.satisfy_key(&key, parameter)?;
                     key_policy_holds = true;
                 }
                 None if definition_holds => {}
@@ -100,28 +112,15 @@ impl Endorsers {
                 }
             }
         }
-        // keys of private data have no metadata here: the chaincode's policy holds for them
-        let private = written.is_some_and(writes_private_data);
-        if !definition_holds && (private || !key_policy_holds) {
+        if !definition_holds && !key_policy_holds {
             self.satisfy_definition(namespace, definition)?;
         }
         Ok(())
     }
 
-    fn satisfy_key(&self, key: &str, parameter: Bytes) -> Result<(), Invalid> {
+    fn satisfy_key(&self, key: &WrittenKey, parameter: Bytes) -> Result<(), Invalid> {
         let policy =
             SignaturePolicy::from_bytes(parameter).map_err(|error| Invalid::policy(wire_message(&error)))?;
         self.satisfy(&policy, &format!("key {key}"))
     }
-}
-
-/// The keys whose policies count, in order: those with a new value, then those with new metadata.
-pub(crate) fn written_keys(namespace: &NsRwSet) -> impl Iterator<Item = &str> {
-    let values = namespace.kv.writes.iter().map(|write| write.key.as_str());
-    let metadata = namespace
-        .kv
-        .metadata_writes
-        .iter()
-        .map(|write| write.key.as_str());
-    values.chain(metadata)
 }

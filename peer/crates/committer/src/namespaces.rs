@@ -12,7 +12,9 @@ use crate::endorsements::Endorsers;
 use crate::failure::{Failure, Invalid};
 use crate::lscc_rules;
 use crate::rules::{ChannelRules, CommittedState, ValidationCapabilities};
-use crate::rwset::{check_distinct, is_written, namespace};
+use crate::rwset::{
+    WrittenKey, check_distinct, is_written, namespace, written_metadata, written_values,
+};
 use crate::transaction::{Action, EndorserTransaction};
 
 /// System chaincodes that chaincode cannot call or that proposals cannot name: nothing writes there.
@@ -25,9 +27,9 @@ pub(crate) struct NamespaceVerdict {
     pub(crate) name: String,
     pub(crate) result: Result<(), Invalid>,
     /// The keys whose policies were asked.
-    pub(crate) written: Vec<String>,
+    pub(crate) written: Vec<WrittenKey>,
     /// The keys whose metadata is set.
-    pub(crate) metadata: Vec<String>,
+    pub(crate) metadata: Vec<WrittenKey>,
 }
 
 /// Everything that one transaction is checked against.
@@ -118,11 +120,11 @@ fn verdict(
     capabilities: ValidationCapabilities,
 ) -> NamespaceVerdict {
     let set = namespace(&action.rwset, &name).filter(|_| capabilities.key_level_endorsement);
-    let written = set.into_iter().flat_map(crate::endorsements::written_keys);
-    let metadata = set.into_iter().flat_map(|set| &set.kv.metadata_writes);
+    let metadata: Vec<WrittenKey> = set.into_iter().flat_map(written_metadata).collect();
+    let values = set.into_iter().flat_map(written_values);
     NamespaceVerdict {
-        written: written.map(ToOwned::to_owned).collect(),
-        metadata: metadata.map(|write| write.key.clone()).collect(),
+        written: values.chain(metadata.iter().cloned()).collect(),
+        metadata,
         name,
         result,
     }

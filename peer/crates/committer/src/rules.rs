@@ -123,6 +123,17 @@ pub trait CommittedState: Sync {
     /// # Errors
     /// When the ledger cannot be read.
     fn validation_parameter(&self, namespace: &str, key: &str) -> Result<Option<Bytes>, SourceError>;
+
+    /// The committed endorsement policy of a single key of a private collection, if it has one.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    fn validation_parameter_by_hash(
+        &self,
+        namespace: &str,
+        collection: &str,
+        key_hash: &[u8],
+    ) -> Result<Option<Bytes>, SourceError>;
 }
 
 impl CommittedState for KvLedger {
@@ -136,6 +147,17 @@ impl CommittedState for KvLedger {
 
     fn validation_parameter(&self, namespace: &str, key: &str) -> Result<Option<Bytes>, SourceError> {
         let mut metadata = self.new_query_executor().get_state_metadata(namespace, key)?;
+        Ok(metadata.remove(VALIDATION_PARAMETER))
+    }
+
+    fn validation_parameter_by_hash(
+        &self,
+        namespace: &str,
+        collection: &str,
+        key_hash: &[u8],
+    ) -> Result<Option<Bytes>, SourceError> {
+        let executor = self.new_query_executor();
+        let mut metadata = executor.get_private_data_metadata_by_hash(namespace, collection, key_hash)?;
         Ok(metadata.remove(VALIDATION_PARAMETER))
     }
 }

@@ -1,9 +1,10 @@
 //! Questions about the read-write set of a transaction.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use bytes::Bytes;
-use ledger::{NsRwSet, TxRwSet};
+use ledger::{CollHashedRwSet, NsRwSet, TxRwSet};
 use protos::kvrwset::HashedRwSet;
 use protos::peer::TxValidationCode as Code;
 
@@ -34,21 +35,58 @@ pub(crate) fn check_distinct(set: &TxRwSet) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Whether a value of a private collection is written.
-pub(crate) fn writes_private_data(namespace: &NsRwSet) -> bool {
-    let writes = |set: &HashedRwSet| !set.hashed_writes.is_empty() || !set.metadata_writes.is_empty();
-    namespace
-        .collections
-        .iter()
-        .any(|collection| writes(&collection.hashed))
+/// A key that a transaction writes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum WrittenKey {
+    /// Of the public state.
+    Public(String),
+    /// Of a private collection, known by its hash.
+    Hashed {
+        /// The collection.
+        collection: String,
+        /// The hash.
+        hash: Bytes,
+    },
 }
 
-/// Whether policies of keys of a private collection are set.
-pub(crate) fn sets_private_policies(namespace: &NsRwSet) -> bool {
-    namespace
-        .collections
-        .iter()
-        .any(|collection| !collection.hashed.metadata_writes.is_empty())
+impl fmt::Display for WrittenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public(key) => f.write_str(key),
+            Self::Hashed { collection, hash } => write!(f, "{collection}:{hash:x}"),
+        }
+    }
+}
+
+/// The keys with a new value, public ones first.
+pub(crate) fn written_values(namespace: &NsRwSet) -> impl Iterator<Item = WrittenKey> {
+    let public = namespace.kv.writes.iter();
+    let hashed = namespace.collections.iter().flat_map(|collection| {
+        let writes = collection.hashed.hashed_writes.iter();
+        writes.map(|write| hashed_key(collection, &write.key_hash))
+    });
+    public
+        .map(|write| WrittenKey::Public(write.key.clone()))
+        .chain(hashed)
+}
+
+/// The keys with new metadata, public ones first.
+pub(crate) fn written_metadata(namespace: &NsRwSet) -> impl Iterator<Item = WrittenKey> {
+    let public = namespace.kv.metadata_writes.iter();
+    let hashed = namespace.collections.iter().flat_map(|collection| {
+        let writes = collection.hashed.metadata_writes.iter();
+        writes.map(|write| hashed_key(collection, &write.key_hash))
+    });
+    public
+        .map(|write| WrittenKey::Public(write.key.clone()))
+        .chain(hashed)
+}
+
+fn hashed_key(collection: &CollHashedRwSet, hash: &Bytes) -> WrittenKey {
+    WrittenKey::Hashed {
+        collection: collection.name.clone(),
+        hash: hash.clone(),
+    }
 }
 
 /// Whether the transaction writes in a namespace, as the channel's capabilities count writes.

@@ -33,6 +33,7 @@ struct FakeState {
     committed: HashSet<TxId>,
     values: HashMap<(String, String), Bytes>,
     key_policies: HashMap<(String, String), Bytes>,
+    hash_policies: HashMap<(String, String, Bytes), Bytes>,
     broken: bool,
 }
 
@@ -51,6 +52,16 @@ impl CommittedState for FakeState {
 
     fn validation_parameter(&self, namespace: &str, key: &str) -> Result<Option<Bytes>, SourceError> {
         Ok(self.key_policies.get(&(namespace.into(), key.into())).cloned())
+    }
+
+    fn validation_parameter_by_hash(
+        &self,
+        namespace: &str,
+        collection: &str,
+        key_hash: &[u8],
+    ) -> Result<Option<Bytes>, SourceError> {
+        let place = (namespace.into(), collection.into(), Bytes::copy_from_slice(key_hash));
+        Ok(self.hash_policies.get(&place).cloned())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::SimulationError;
 use crate::snapshot::Snapshot;
 use crate::state::{VersionedValue, deserialize_metadata};
 use crate::state_iterator::{RangeQuery, StateIterator};
+use crate::update_batch::state_namespace;
 
 /// Reads of the state at one height.
 pub struct QueryExecutor {
@@ -62,6 +63,25 @@ impl QueryExecutor {
         key: &str,
     ) -> Result<BTreeMap<String, Bytes>, SimulationError> {
         let stored = self.read(namespace, key)?;
+        Ok(stored.map_or_else(
+            || Ok(BTreeMap::new()),
+            |stored| deserialize_metadata(stored.metadata),
+        )?)
+    }
+
+    /// The metadata of a key of a private collection, found by the key's hash, empty where there is none.
+    ///
+    /// # Errors
+    /// When the database fails or the executor is done.
+    pub fn get_private_data_metadata_by_hash(
+        &self,
+        namespace: &str,
+        collection: &str,
+        key_hash: &[u8],
+    ) -> Result<BTreeMap<String, Bytes>, SimulationError> {
+        self.check_done()?;
+        let place = state_namespace(namespace, collection);
+        let stored = self.snapshot.state(&place, key_hash)?;
         Ok(stored.map_or_else(
             || Ok(BTreeMap::new()),
             |stored| deserialize_metadata(stored.metadata),

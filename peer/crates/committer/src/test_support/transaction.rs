@@ -6,14 +6,14 @@ use bytes::Bytes;
 use msp::LocalSigner;
 use prost::Message;
 use protos::common::{Envelope, Payload};
-use protos::kvrwset::{KvMetadataEntry, KvMetadataWrite, KvWrite, KvrwSet};
+use protos::kvrwset::{HashedRwSet, KvMetadataEntry, KvMetadataWrite, KvWrite, KvrwSet};
 use protos::peer::{
     ChaincodeAction, ChaincodeActionPayload, ChaincodeDeploymentSpec, ChaincodeEndorsedAction,
     ChaincodeEvent, ChaincodeId, ChaincodeSpec, Endorsement, ProposalResponse, ProposalResponsePayload,
     Response, Transaction, TransactionAction, chaincode_spec,
 };
 use protos::proposal_hash_at_commit;
-use protos::rwset::{NsReadWriteSet, TxReadWriteSet};
+use protos::rwset::{CollectionHashedReadWriteSet, NsReadWriteSet, TxReadWriteSet};
 
 use super::proposal::{TestProposal, chaincode_input};
 
@@ -46,6 +46,8 @@ pub struct TestTransaction {
     /// Who endorses.
     pub endorsers: Vec<Arc<LocalSigner>>,
     namespaces: Vec<(String, KvrwSet)>,
+    /// Namespace, collection, and what happens to its keys.
+    collections: Vec<(String, String, HashedRwSet)>,
 }
 
 impl TestTransaction {
@@ -71,6 +73,7 @@ impl TestTransaction {
             },
             endorsers: endorsers.iter().map(|signer| Arc::clone(signer)).collect(),
             namespaces: Vec::new(),
+            collections: Vec::new(),
             proposal,
         }
     }
@@ -110,6 +113,14 @@ impl TestTransaction {
         self
     }
 
+    /// Adds what happens to keys of a private collection.
+    #[must_use]
+    pub fn hashed(mut self, namespace: &str, collection: &str, set: HashedRwSet) -> Self {
+        self.namespace(namespace);
+        self.collections.push((namespace.into(), collection.into(), set));
+        self
+    }
+
     /// Sets an event.
     #[must_use]
     pub fn event(mut self, chaincode: &str) -> Self {
@@ -135,7 +146,7 @@ impl TestTransaction {
         let namespaces = self.namespaces.iter().map(|(name, set)| NsReadWriteSet {
             namespace: name.clone(),
             rwset: set.encode_to_vec().into(),
-            ..Default::default()
+            collection_hashed_rwset: self.collections_of(name),
         });
         let set = TxReadWriteSet {
             ns_rwset: namespaces.collect(),
@@ -166,6 +177,16 @@ impl TestTransaction {
             response.clone(),
             self.endorsers.iter().map(endorse).collect(),
         )
+    }
+
+    fn collections_of(&self, name: &str) -> Vec<CollectionHashedReadWriteSet> {
+        let collections = self.collections.iter().filter(|(namespace, ..)| namespace == name);
+        let message = |(_, collection, set): &(String, String, HashedRwSet)| CollectionHashedReadWriteSet {
+            collection_name: collection.clone(),
+            hashed_rwset: set.encode_to_vec().into(),
+            ..Default::default()
+        };
+        collections.map(message).collect()
     }
 
     /// Signs the whole.

@@ -1,6 +1,7 @@
 //! Endorsement policies of chaincodes and of single keys, and what may be written at all.
 
-use protos::peer::ChaincodeActionPayload;
+use protos::kvrwset::{HashedRwSet, KvMetadataEntry, KvMetadataWriteHash, KvWriteHash};
+use protos::peer::{ChaincodeActionPayload, Endorsement};
 
 use super::*;
 
@@ -36,20 +37,24 @@ fn endorsements_must_satisfy_the_policy() {
 fn a_wrong_endorsement_does_not_hide_a_right_one_of_the_same_endorser() {
     let state = FakeState::new();
     let transaction = good();
-    let with_first = |signature: &'static [u8]| {
+    let after = |wrong: usize| {
         let mut action = transaction.endorse();
         let mut payload = ChaincodeActionPayload::decode(action.payload.clone()).unwrap();
         let endorsements = &mut payload.action.as_mut().unwrap().endorsements;
-        let mut wrong = endorsements[0].clone();
-        wrong.signature = signature.into();
-        endorsements.insert(0, wrong);
+        let right = endorsements.remove(0);
+        endorsements.extend((0..wrong).map(|number| Endorsement {
+            signature: format!("wrong {number}").into(),
+            ..right.clone()
+        }));
+        endorsements.push(right);
         action.payload = payload.encode_to_vec().into();
         transaction.sign_actions(vec![action])
     };
-    assert_eq!(code(&state, with_first(b"wrong")), Code::Valid);
+    assert_eq!(code(&state, after(1)), Code::Valid);
+    assert_eq!(code(&state, after(5_000)), Code::Valid);
     // channels of older capabilities look at the first only
     let old = with_capabilities(&["V1_2"]);
-    let bytes = with_first(b"wrong").encode_to_vec().into();
+    let bytes = after(1).encode_to_vec().into();
     let codes = validate_under(&old, &state, &[bytes]).unwrap();
     assert_eq!(codes, [Code::EndorsementPolicyFailure]);
 }
@@ -192,4 +197,86 @@ fn a_policy_that_changes_in_the_block_makes_later_writers_invalid() {
         .key_policies
         .insert(("mycc".into(), "a".into()), only_org1.clone().into());
     assert_eq!(validate(&state, &[sets(&[&network.org2.node])]), [failure]);
+}
+
+mod of_private_keys {
+    use super::*;
+
+    fn writes(hash: &'static str) -> HashedRwSet {
+        let write = KvWriteHash {
+            key_hash: hash.into(),
+            value_hash: "hash of a value".into(),
+            ..Default::default()
+        };
+        HashedRwSet {
+            hashed_writes: vec![write],
+            ..Default::default()
+        }
+    }
+
+    fn sets_policy(hash: &'static str, policy: &[u8]) -> HashedRwSet {
+        let entry = KvMetadataEntry {
+            name: "VALIDATION_PARAMETER".into(),
+            value: Bytes::copy_from_slice(policy),
+        };
+        let write = KvMetadataWriteHash {
+            key_hash: hash.into(),
+            entries: vec![entry],
+        };
+        HashedRwSet {
+            metadata_writes: vec![write],
+            ..Default::default()
+        }
+    }
+
+    fn run(chaincode: &str, endorsers: &[&std::sync::Arc<msp::LocalSigner>], set: HashedRwSet) -> Envelope {
+        TestTransaction::new(proposal(chaincode), "1.0", endorsers)
+            .hashed(chaincode, "c1", set)
+            .sign()
+    }
+
+    #[test]
+    fn a_private_key_with_a_policy_of_its_own_asks_only_that() {
+        let (mut state, network) = (FakeState::new(), network());
+        let only_org2 = policy("OR('Org2MSP.peer')").encode_to_vec();
+        let place = ("both".into(), "c1".into(), "a".into());
+        state.hash_policies.insert(place, only_org2.clone().into());
+        let refused = Code::EndorsementPolicyFailure;
+        for set in [writes("a"), sets_policy("a", &only_org2)] {
+            assert_eq!(
+                code(&state, run("both", &[&network.org2.node], set.clone())),
+                Code::Valid
+            );
+            assert_eq!(code(&state, run("both", &[&network.org1.node], set)), refused);
+        }
+        // others ask the chaincode's
+        for set in [writes("b"), sets_policy("b", &only_org2)] {
+            assert_eq!(
+                code(&state, run("both", &[&network.org2.node], set.clone())),
+                refused
+            );
+            let both = [&network.org1.node, &network.org2.node];
+            assert_eq!(code(&state, run("both", &both, set)), Code::Valid);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_changes_in_the_block_makes_later_writers_invalid() {
+        let (state, node) = (FakeState::new(), &network().org1.node);
+        let sets = run("mycc", &[node], sets_policy("a", b"any"));
+        let other_collection = TestTransaction::new(proposal("mycc"), "1.0", &[node])
+            .hashed("mycc", "c2", writes("a"))
+            .sign();
+        let codes = validate(
+            &state,
+            &[
+                sets,
+                run("mycc", &[node], writes("a")),
+                run("mycc", &[node], writes("b")),
+                other_collection,
+            ],
+        );
+        let refused = Code::EndorsementPolicyFailure;
+        assert_eq!(codes, [Code::Valid, refused, Code::Valid, Code::Valid]);
+    }
 }
