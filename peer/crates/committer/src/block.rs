@@ -30,6 +30,12 @@ pub(crate) fn settle_key_policies(
     updated: &mut Updated,
 ) -> Result<(), Invalid> {
     for namespace in namespaces {
+        // what is wrong with the chaincode comes before any policy
+        if let Err(invalid) = &namespace.result
+            && invalid.code != Code::EndorsementPolicyFailure
+        {
+            return Err(invalid.clone());
+        }
         let changed = |key: &&WrittenKey| updated.contains(&(namespace.name.clone(), (*key).clone()));
         if let Some(key) = namespace.written.iter().find(changed) {
             let reason = format!(

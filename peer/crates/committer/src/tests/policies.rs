@@ -187,6 +187,12 @@ fn a_policy_that_changes_in_the_block_makes_later_writers_invalid() {
     let failure = Code::EndorsementPolicyFailure;
     let codes = validate(&state, &[sets(&[&network.org1.node]), good().sign(), other()]);
     assert_eq!(codes, [Code::Valid, failure, Code::Valid]);
+    // what is wrong with the chaincode comes first
+    let expired = TestTransaction::new(proposal("mycc"), "0.9", &[&network.org1.node])
+        .write("mycc", "a", "1")
+        .sign();
+    let codes = validate(&state, &[sets(&[&network.org1.node]), expired]);
+    assert_eq!(codes, [Code::Valid, Code::ExpiredChaincode]);
     // a change that is itself refused changes nothing
     assert_eq!(
         validate(&state, &[sets(&[]), good().sign()]),
