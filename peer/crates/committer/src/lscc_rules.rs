@@ -18,8 +18,7 @@ use crate::chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
 use crate::definitions::LSCC;
 use crate::failure::{Failure, Invalid};
 use crate::namespaces::Scope;
-use crate::rules::ValidationCapabilities;
-use crate::rwset::{is_written, namespace};
+use crate::rwset::namespace;
 use crate::transaction::{Action, EndorserTransaction};
 
 /// The arguments that a transaction invoked its chaincode with.
@@ -49,7 +48,7 @@ pub(crate) fn check(
     action: &Action,
 ) -> Result<(), Failure> {
     let deployment = Deployment::from_args(&invocation_args(transaction)?, scope)?;
-    let written = deployment.written(action, scope.rules.capabilities)?;
+    let written = deployment.written(action)?;
     deployment.check_ledger(scope, transaction, &written)
 }
 
@@ -95,11 +94,7 @@ impl Deployment {
     }
 
     /// Checks what was written, and nothing else, for exactly this chaincode.
-    fn written<'a>(
-        &self,
-        action: &'a Action,
-        capabilities: ValidationCapabilities,
-    ) -> Result<Written<'a>, Invalid> {
+    fn written<'a>(&self, action: &'a Action) -> Result<Written<'a>, Invalid> {
         let set = namespace(&action.rwset, LSCC).map(|namespace| &namespace.kv);
         let set = set.ok_or_else(|| Invalid::policy("No read write set for lscc was found"))?;
         let Some(first) = set.writes.first() else {
@@ -110,7 +105,8 @@ impl Deployment {
         let data = self.written_data(first)?;
         let foreign = |name: &str| name != LSCC && name != self.id.name;
         let mut namespaces = action.rwset.namespaces.iter();
-        let other = |set: &&NsRwSet| foreign(&set.namespace) && is_written(set, capabilities);
+        // Fabric looks at public values only; to refuse more would fork the channel
+        let other = |set: &&NsRwSet| foreign(&set.namespace) && !set.kv.writes.is_empty();
         if let Some(other) = namespaces.find(other) {
             let name = &other.namespace;
             let reason = format!("LSCC invocation is attempting to write to namespace {name}");

@@ -149,7 +149,9 @@ fn namespaces_to_judge(
             return illegal(format!("committing an invocation of cc {invoked} is illegal"));
         }
         if invoked != LSCC && !written.is_empty() {
-            // any member endorses for these: Fabric lets them write anywhere, honest ones never write at all
+            // Stricter than Fabric, on purpose: any member endorses for these, and Fabric lets them write
+            // anywhere (its own never write at all). A fork takes a member that attacks the channel, and then
+            // the peers of Fabric are the ones that hold stolen state.
             return illegal(format!("system chaincode {invoked} attempted to write"));
         }
         // the rules of LSCC say which other namespaces a deployment may write
