@@ -40,9 +40,6 @@ pub(crate) fn check_envelope(bytes: &Bytes, msps: &MspManager) -> Result<Checked
 }
 
 fn unpack(bytes: &Bytes) -> Result<UnpackedEnvelope, Invalid> {
-    if bytes.is_empty() {
-        return Err(Invalid::new(Code::NilEnvelope, "nil envelope"));
-    }
     let envelope = Envelope::decode(bytes.clone())
         .map_err(|error| Invalid::new(Code::InvalidOtherReason, error.to_string()))?;
     // The payload is decoded twice for a transaction that is malformed, never for a good one.

@@ -80,6 +80,10 @@ impl EndorserTransaction {
             self.envelope.channel_header.extension.clone(),
             Code::BadHeaderExtension,
         )?;
+        if self.action_bytes.is_empty() {
+            let reason = "response payload is missing extension";
+            return Err(Invalid::new(Code::BadResponsePayload, reason));
+        }
         let action: ChaincodeAction =
             self.decode_part(self.action_bytes.clone(), Code::BadResponsePayload)?;
         let rwset = parse(action.results)?;

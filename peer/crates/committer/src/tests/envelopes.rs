@@ -3,7 +3,7 @@
 use prost::Message;
 use protos::UnpackedEnvelope;
 use protos::common::{ConfigEnvelope, Envelope, Payload};
-use protos::peer::{ChaincodeId, Transaction};
+use protos::peer::{ChaincodeActionPayload, ChaincodeId, ProposalResponsePayload, Transaction};
 
 use super::*;
 
@@ -69,7 +69,8 @@ fn bytes_that_are_no_transaction_have_their_codes() {
     let state = FakeState::new();
     let bundle = network().bundle(CHANNEL);
     let raw = |bytes: Vec<u8>| validate_under(&bundle, &state, &[bytes.into()]).unwrap()[0];
-    assert_eq!(raw(Vec::new()), Code::NilEnvelope);
+    // no bytes are an empty envelope, not a missing one
+    assert_eq!(raw(Vec::new()), Code::BadCommonHeader);
     assert_eq!(raw(vec![0xff; 9]), Code::InvalidOtherReason);
     let headless = Payload {
         data: "data".into(),
@@ -136,6 +137,22 @@ fn the_action_names_the_chaincode_of_the_header() {
     let mut broken = good();
     broken.action.results = vec![0xff].into();
     assert_eq!(code(&state, broken.sign()), Code::BadRwset);
+}
+
+#[test]
+fn a_response_without_action_is_a_bad_response() {
+    let good = good();
+    let mut action = good.endorse();
+    let mut payload = ChaincodeActionPayload::decode(action.payload.clone()).unwrap();
+    let endorsed = payload.action.as_mut().unwrap();
+    let mut response = ProposalResponsePayload::decode(endorsed.proposal_response_payload.clone()).unwrap();
+    response.extension.clear();
+    endorsed.proposal_response_payload = response.encode_to_vec().into();
+    action.payload = payload.encode_to_vec().into();
+    assert_eq!(
+        code(&FakeState::new(), good.sign_actions(vec![action])),
+        Code::BadResponsePayload
+    );
 }
 
 #[test]
