@@ -53,7 +53,9 @@ pub(crate) fn commit_block(
     let (rwsets, updates) = judge(before, header.number, &txs, &mut codes)?;
 
     let filter: Bytes = codes.iter().copied().map(code_byte).collect();
-    let mut chain = advance(&before.chain, &header, is_config_block(&txs));
+    // a configuration that was refused is in force nowhere, also not after a restart
+    let is_config = is_config_block(&txs) && codes == [TxValidationCode::Valid];
+    let mut chain = advance(&before.chain, &header, is_config);
     chain.state_height = chain.height;
     // as Fabric: counted from the block after the genesis block, so that joining peers agree
     if header.number == 1 || !before.chain.commit_hash.is_empty() {

@@ -5,7 +5,8 @@ use deliver::client::{BlockSink, SinkError};
 use deliver::server::{BlockForm, BlockSource, Sources};
 use ledger::KvLedger;
 use prost::Message;
-use protos::common::{BlockHeader, ConfigGroup, OrdererAddresses};
+use protos::UnpackedEnvelope;
+use protos::common::{BlockHeader, ConfigEnvelope, ConfigGroup, OrdererAddresses};
 use protos::peer::TxValidationCode as Code;
 
 use super::*;
@@ -104,6 +105,35 @@ async fn a_configuration_takes_effect_and_survives_a_restart() {
     let reopened = open(&network).get(&CHANNEL.into()).unwrap();
     assert_eq!(reopened.bundle().sequence(), 1);
     assert_eq!(reopened.orderer_endpoints().borrow()[0].address, "127.0.0.1:7777");
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_refused_is_not_in_force_after_a_restart() {
+    let network = TestNetwork::new();
+    let (channels, channel) = joined(&network);
+    let change = |group: &mut ConfigGroup| {
+        let addresses = group.values.get_mut("OrdererAddresses").unwrap();
+        let elsewhere = OrdererAddresses {
+            addresses: vec!["127.0.0.1:6666".into()],
+        };
+        addresses.value = elsewhere.encode_to_vec().into();
+    };
+    let config = network.config_transaction(&channel.bundle(), change);
+    let forged = network.ordered_config(&channel.bundle(), &{
+        let unpacked = UnpackedEnvelope::try_from(config).unwrap();
+        let mut config = ConfigEnvelope::decode(unpacked.data).unwrap();
+        config.last_update = None;
+        config
+    });
+    let block = network.block_after(&head(channel.ledger()), &[forged]);
+    let committed = channel.commit(block).await.unwrap();
+    assert_eq!(committed.codes, [Code::InvalidConfigTransaction]);
+    assert_eq!(channel.bundle().sequence(), 0);
+    drop((channels, channel));
+    let reopened = open(&network).get(&CHANNEL.into()).unwrap();
+    assert_eq!(reopened.ledger().last_config_block_number(), 0);
+    assert_eq!(reopened.bundle().sequence(), 0);
+    assert_eq!(reopened.orderer_endpoints().borrow()[0].address, "127.0.0.1:7050");
 }
 
 #[tokio::test]

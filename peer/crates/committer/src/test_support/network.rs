@@ -229,7 +229,9 @@ impl TestNetwork {
         self.ordered_config(bundle, &config)
     }
 
-    pub(crate) fn ordered_config(&self, bundle: &Bundle, config: &ConfigEnvelope) -> Envelope {
+    /// A configuration as the orderer signs it, whatever it is.
+    #[must_use]
+    pub fn ordered_config(&self, bundle: &Bundle, config: &ConfigEnvelope) -> Envelope {
         let channel = bundle.channel().as_str();
         signed_envelope(&self.orderer.node, channel, HeaderType::Config, config)
     }

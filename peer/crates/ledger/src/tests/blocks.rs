@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use prost::Message;
-use protos::common::{Block, BlockMetadataIndex, HeaderType, Metadata};
-use protos::peer::TxValidationCode::{
-    self, BadPayload, DuplicateTxid, InvalidOtherReason, NilTxaction, NotValidated, Valid,
+use protos::common::{
+    Block, BlockMetadataIndex, Envelope, HeaderType, Metadata, Payload, SignatureHeader,
 };
-use protos::{block_header_hash, new_block, tx_filter, wire_message};
+use protos::peer::TxValidationCode::{
+    self, BadPayload, DuplicateTxid, InvalidConfigTransaction, InvalidOtherReason, NilTxaction, NotValidated, Valid,
+};
+use protos::{block_header_hash, compute_tx_id, new_block, tx_filter, wire_message};
 
 use crate::rwset::RwSetBuilder;
 use crate::test_support::{TestLedger, endorser_tx, envelope, genesis, next_block, tx_id};
@@ -200,7 +202,33 @@ fn the_last_configuration_block_is_known() {
     let block = next_block(&test.ledger, vec![config]);
     assert_eq!(test.ledger.commit(block, vec![Valid]).unwrap().codes, [Valid]);
     test.commit_results(vec![Bytes::new()]);
+    assert_eq!(test.ledger.last_config_block_number(), 2);
+    let refused = envelope(HeaderType::Config, "refused", Bytes::new());
+    let block = next_block(&test.ledger, vec![refused]);
+    test.ledger.commit(block, vec![InvalidConfigTransaction]).unwrap();
+    assert_eq!(test.ledger.last_config_block_number(), 2);
     assert_eq!(test.reopen().ledger.last_config_block_number(), 2);
+}
+
+#[test]
+fn a_configuration_is_found_by_the_id_that_it_would_have() {
+    let test = TestLedger::new();
+    let signature_header = SignatureHeader {
+        creator: "creator".into(),
+        nonce: "nonce".into(),
+    };
+    let config = envelope(HeaderType::Config, "", "config".into());
+    let mut payload = Payload::decode(Envelope::decode(config).unwrap().payload).unwrap();
+    payload.header.as_mut().unwrap().signature_header = signature_header.encode_to_vec().into();
+    let config = Envelope {
+        payload: payload.encode_to_vec().into(),
+        ..Default::default()
+    };
+    let block = next_block(&test.ledger, vec![config.encode_to_vec().into()]);
+    let committed = test.ledger.commit(block, vec![Valid]).unwrap();
+    assert_eq!(committed.tx_ids, [tx_id("")]);
+    let found = test.ledger.transaction_by_id(&compute_tx_id(b"nonce", b"creator"));
+    assert_eq!(found.unwrap().transaction_envelope, Some(config));
 }
 
 #[test]
