@@ -81,7 +81,7 @@ pub(crate) fn write_transactions(
     let places = envelope_locations(block);
     for (index, ((tx, code), place)) in (0u64..).zip(txs.iter().zip(codes).zip(places)) {
         locations.insert((number, index), place)?;
-        let id = tx.header.tx_id.as_str();
+        let id = tx.index_id();
         if !id.is_empty() && ids.get(id)?.is_none() {
             ids.insert(id, (number, index, code_byte(*code)))?;
         }

@@ -18,7 +18,7 @@ use crate::mvcc::combined_iterator::CombinedIterator;
 use crate::rwset::{NsRwSet, QueryResults, RangeQueryReads, TxRwSet, deletes, deletes_hashed};
 use crate::snapshot::Snapshot;
 use crate::state::serialize_metadata;
-use crate::update_batch::{Update, UpdateBatch, state_namespace};
+use crate::update_batch::{Update, UpdateBatch, hashes_of, state_namespace};
 use crate::version::Version;
 
 /// Judges one block and collects its changes.
@@ -75,8 +75,8 @@ impl<'a> Validator<'a> {
         }
         for collection in &set.collections {
             for read in &collection.hashed.hashed_reads {
-                let version = read.version.as_ref();
-                if !self.is_current(&set.namespace, &collection.name, &read.key_hash, version)? {
+                let (collection, version) = (hashes_of(&collection.name), read.version.as_ref());
+                if !self.is_current(&set.namespace, collection, &read.key_hash, version)? {
                     return Ok(TxValidationCode::MvccReadConflict);
                 }
             }
@@ -154,7 +154,7 @@ impl<'a> Validator<'a> {
                     let ops = keys.entry(write.key_hash.clone()).or_default();
                     ops.metadata = Some(metadata(&write.entries));
                 }
-                self.apply_keys(&set.namespace, &collection.name, keys, version)?;
+                self.apply_keys(&set.namespace, hashes_of(&collection.name), keys, version)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::error::SimulationError;
 use crate::snapshot::Snapshot;
 use crate::state::{VersionedValue, deserialize_metadata};
 use crate::state_iterator::{RangeQuery, StateIterator};
-use crate::update_batch::state_namespace;
+use crate::update_batch::{hashes_of, state_namespace};
 
 /// Reads of the state at one height.
 pub struct QueryExecutor {
@@ -80,7 +80,7 @@ impl QueryExecutor {
         key_hash: &[u8],
     ) -> Result<BTreeMap<String, Bytes>, SimulationError> {
         self.check_done()?;
-        let place = state_namespace(namespace, collection);
+        let place = state_namespace(namespace, hashes_of(collection));
         let stored = self.snapshot.state(&place, key_hash)?;
         Ok(stored.map_or_else(
             || Ok(BTreeMap::new()),

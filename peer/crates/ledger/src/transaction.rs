@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use prost::{DecodeError, Message};
-use protos::TxId;
-use protos::common::{ChannelHeader, Envelope, HeaderType, Payload};
+use protos::{TxId, compute_tx_id};
+use protos::common::{ChannelHeader, Envelope, HeaderType, Payload, SignatureHeader};
 use protos::peer::{
     ChaincodeAction, ChaincodeActionPayload, ProposalResponsePayload, Transaction, TxValidationCode,
 };
@@ -14,6 +14,8 @@ use crate::rwset::TxRwSet;
 #[derive(Default)]
 pub(crate) struct BlockTx {
     pub header: ChannelHeader,
+    /// The id that a transaction without one is found by: made of nonce and creator as other ids are.
+    computed_id: Option<TxId>,
     /// The payload's data; none where the headers do not decode.
     data: Option<Bytes>,
 }
@@ -29,10 +31,21 @@ impl BlockTx {
         let Some(header) = payload.header else {
             return Ok(None);
         };
+        let channel_header = ChannelHeader::decode(header.channel_header)?;
+        let signature_header = SignatureHeader::decode(header.signature_header).ok();
+        let computed_id = signature_header
+            .filter(|_| channel_header.tx_id.is_empty())
+            .map(|header| compute_tx_id(&header.nonce, &header.creator));
         Ok(Some(Self {
-            header: ChannelHeader::decode(header.channel_header)?,
+            header: channel_header,
+            computed_id,
             data: Some(payload.data),
         }))
+    }
+
+    /// The id that the transaction is found by, empty where there is none. Configurations have none of their own.
+    pub fn index_id(&self) -> &str {
+        self.computed_id.as_ref().map_or(&self.header.tx_id, TxId::as_str)
     }
 
     pub fn tx_id(&self) -> TxId {

@@ -91,6 +91,15 @@ impl UpdateBatch {
     }
 }
 
+/// The name that the hashes of a collection are kept under. Anyone may leave the name away; without one the hashes
+/// would become public keys.
+pub(crate) fn hashes_of(collection: &str) -> &str {
+    match collection {
+        "" => "\0",
+        named => named,
+    }
+}
+
 /// Where the state keeps the keys of a namespace, or the key hashes of a collection.
 pub(crate) fn state_namespace(namespace: &str, collection: &str) -> String {
     match collection {

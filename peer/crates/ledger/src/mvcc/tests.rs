@@ -322,6 +322,40 @@ fn metadata_and_values_are_merged() {
 }
 
 #[test]
+fn metadata_of_private_keys_is_found_by_hash() {
+    let test = committed(&["key"]);
+    let entries = BTreeMap::from([("policy".to_owned(), Bytes::from("p"))]);
+    let sets = tx(|set| {
+        set.add_private_write(NS, "coll", "key", "value".into());
+        set.add_private_metadata_write(NS, "coll", "key", entries.clone());
+    });
+    assert_eq!(codes(&test, vec![sets]), [Valid]);
+    let executor = test.ledger.new_query_executor();
+    let hash = protos::sha256(&[b"key"]);
+    let of = |collection| executor.get_private_data_metadata_by_hash(NS, collection, &hash).unwrap();
+    assert_eq!(of("coll"), entries);
+    assert!(of("other").is_empty() && of("").is_empty());
+    assert!(executor.get_state_metadata(NS, "key").unwrap().is_empty());
+}
+
+#[test]
+fn hashes_of_a_collection_without_name_are_no_public_keys() {
+    let test = committed(&["key"]);
+    let mut builder = RwSetBuilder::new();
+    builder.add_private_write(NS, "", "key", "value".into());
+    let (mut set, _) = builder.build();
+    set.namespaces[0].collections[0].hashed.hashed_writes[0].key_hash = "key".into();
+    assert_eq!(codes(&test, vec![set.encode()]), [Valid]);
+    assert_eq!(test.get(NS, "key").unwrap(), "value");
+    let entries = test
+        .ledger
+        .new_query_executor()
+        .get_private_data_metadata_by_hash(NS, "", b"key")
+        .unwrap();
+    assert!(entries.is_empty());
+}
+
+#[test]
 fn committed_keys_and_changes_are_merged() {
     let test = committed(&["k1", "k4", "k6", "k8", "k9"]);
     let snapshot = &test.snapshot();
