@@ -6,7 +6,6 @@ use bytes::Bytes;
 use protos::sha256;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ParsedExtension, X509Extension};
-use x509_parser::oid_registry;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
@@ -336,16 +335,5 @@ fn push_length(out: &mut Vec<u8>, length: usize) {
             out.push(0x80 | u8::try_from(digits.len()).unwrap_or(8));
             out.extend_from_slice(digits);
         }
-    }
-}
-
-/// The object identifier of the authority key identifier extension, which CRLs carry too.
-pub(crate) fn authority_key_id<'a>(extension: &'a X509Extension<'_>) -> Option<Option<&'a [u8]>> {
-    if extension.oid != oid_registry::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER {
-        return None;
-    }
-    match extension.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) => Some(id.key_identifier.as_ref().map(|id| id.0)),
-        _ => Some(None),
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use x509_parser::prelude::FromDer;
+use x509_parser::oid_registry;
+use x509_parser::prelude::{FromDer, ParsedExtension};
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use crate::certificate::{Certificate, authority_key_id, significant};
+use crate::certificate::{Certificate, significant};
 use crate::public_key::SignatureAlgorithm;
 
 /// Why bytes are not a revocation list.
@@ -17,7 +18,8 @@ pub struct RevocationListError(String);
 /// One revocation list.
 #[derive(Debug)]
 pub(crate) struct RevocationList {
-    /// The key id of the CA it speaks for; `None` when the list does not say.
+    /// The key id of the CA it speaks for, empty where the list names its CA by other means: such a list matches no
+    /// CA. `None` without any name, or with an unreadable one.
     authority: Option<Bytes>,
     serials: HashSet<Bytes>,
     signed: Bytes,
@@ -45,7 +47,16 @@ impl RevocationList {
         };
         let (_, list) = CertificateRevocationList::from_der(&der)
             .map_err(|error| RevocationListError(error.to_string()))?;
-        let authority = list.extensions().iter().find_map(authority_key_id).flatten();
+        let authority = list
+            .extensions()
+            .iter()
+            .find(|extension| extension.oid == oid_registry::OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER)
+            .and_then(|extension| match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(id) => {
+                    Some(id.key_identifier.as_ref().map_or(&[][..], |id| id.0))
+                }
+                _ => None,
+            });
         let serials = list
             .iter_revoked_certificates()
             .map(|revoked| significant(revoked.raw_serial()));

@@ -43,6 +43,24 @@ fn a_list_of_another_ca_revokes_nothing() {
 }
 
 #[test]
+fn a_list_that_names_its_ca_without_a_key_id_revokes_nothing() {
+    let root = Authority::root("ca");
+    let list = pem::parse(root.revocation_list(&[5])).unwrap();
+    let (mut der, name) = (list.into_contents(), [0x06, 0x03, 0x55, 0x1d, 0x23, 0x04]);
+    let place = der.windows(name.len()).position(|bytes| bytes == name).unwrap() + name.len();
+    // OCTET STRING and SEQUENCE have a length each, then comes [0] keyIdentifier: make a serial number of it
+    assert_eq!((der[place + 1], der[place + 3]), (0x30, 0x80));
+    der[place + 3] = 0x82;
+    let mut config = config("A", &[&root]);
+    config.revocation_list = vec![der.into()];
+    let member = root.member_with(&[], |params| {
+        params.serial_number = Some(SerialNumber::from_slice(&[5]));
+    });
+    let identity = msp(&config).deserialize(&member.serialized("A")).unwrap();
+    identity.validate().unwrap();
+}
+
+#[test]
 fn bytes_that_are_no_list_are_refused() {
     let root = Authority::root("ca");
     let mut config = config("A", &[&root]);
