@@ -2,6 +2,8 @@
 //!
 //! Only the numbers inside a signature are looked at here; checking one against a key is aws-lc's work.
 
+use std::borrow::Cow;
+
 use x509_parser::num_bigint::BigUint;
 
 /// The orders of the curves Fabric identities use, big-endian.
@@ -17,6 +19,9 @@ const P384_ORDER: [u8; 48] = [
 
 /// Longest integer that a signature on a supported curve can hold, with its sign byte.
 const MAX_INTEGER: usize = 49;
+
+/// Longest length that Go reads: it gives up where another byte would make more than 32 bits.
+const MAX_LENGTH_BYTES: usize = 4;
 
 /// A curve that identities may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +67,12 @@ struct Integers<'a> {
     s: &'a [u8],
 }
 
-/// Refuses a signature that is not strict DER or whose S is high.
-pub(crate) fn check_low_s(curve: Curve, signature: &[u8]) -> Result<(), SignatureFormatError> {
+/// Refuses a signature whose S is high. Returns it in the strict form that aws-lc asks for: Go, and so Fabric, does
+/// not look at what follows the two numbers.
+pub(crate) fn check_low_s(curve: Curve, signature: &[u8]) -> Result<Cow<'_, [u8]>, SignatureFormatError> {
     let integers = parse(signature).ok_or(SignatureFormatError::Malformed)?;
     if is_low(curve, integers.s) {
-        return Ok(());
+        return Ok(integers.strict(signature));
     }
     Err(SignatureFormatError::HighS {
         s: BigUint::from_bytes_be(integers.s).to_string(),
@@ -74,11 +80,14 @@ pub(crate) fn check_low_s(curve: Curve, signature: &[u8]) -> Result<(), Signatur
     })
 }
 
-/// The signature with low S, or `None` when it already is (and is encoded minimally).
+/// The signature with low S, strictly encoded, or `None` when it already is both.
 pub(crate) fn to_low_s(curve: Curve, signature: &[u8]) -> Result<Option<Vec<u8>>, SignatureFormatError> {
     let integers = parse(signature).ok_or(SignatureFormatError::Malformed)?;
     if is_low(curve, integers.s) {
-        return Ok(None);
+        return Ok(match integers.strict(signature) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(strict) => Some(strict),
+        });
     }
     let order = BigUint::from_bytes_be(curve.order());
     let s = BigUint::from_bytes_be(integers.s);
@@ -86,6 +95,17 @@ pub(crate) fn to_low_s(curve: Curve, signature: &[u8]) -> Result<Option<Vec<u8>>
         return Err(SignatureFormatError::Malformed);
     }
     Ok(Some(encode(integers.r, &(order - s).to_bytes_be())))
+}
+
+impl Integers<'_> {
+    /// Their encoding with nothing else in it.
+    fn strict<'s>(&self, signature: &'s [u8]) -> Cow<'s, [u8]> {
+        let strict = encode(self.r, self.s);
+        match strict == signature {
+            true => Cow::Borrowed(signature),
+            false => Cow::Owned(strict),
+        }
+    }
 }
 
 /// Compares without big integers: half the order is the order shifted right by one, byte by byte.
@@ -105,25 +125,37 @@ fn is_low(curve: Curve, s: &[u8]) -> bool {
     true
 }
 
+/// Reads as Go's encoding/asn1 does: minimal lengths and integers, but anything may follow the second integer and
+/// the sequence.
 fn parse(signature: &[u8]) -> Option<Integers<'_>> {
-    let (tag, content, rest) = element(signature)?;
-    if tag != 0x30 || !rest.is_empty() {
+    let (tag, content, _) = element(signature)?;
+    if tag != 0x30 {
         return None;
     }
     let (r, rest) = integer(content)?;
-    let (s, rest) = integer(rest)?;
-    rest.is_empty().then_some(Integers { r, s })
+    let (s, _) = integer(rest)?;
+    Some(Integers { r, s })
 }
 
-/// One element with a length below 128: all that signatures on these curves need.
 fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, input) = input.split_first()?;
-    let (length, input) = input.split_first()?;
-    if *length >= 0x80 {
-        return None;
-    }
-    let (content, rest) = input.split_at_checked(usize::from(*length))?;
+    let (length, input) = length(input)?;
+    let (content, rest) = input.split_at_checked(length)?;
     Some((*tag, content, rest))
+}
+
+/// A definite length in as few bytes as possible.
+fn length(input: &[u8]) -> Option<(usize, &[u8])> {
+    let (first, input) = input.split_first()?;
+    let Some(count) = first.checked_sub(0x80) else {
+        return Some((usize::from(*first), input));
+    };
+    let (bytes, rest) = input.split_at_checked(usize::from(count))?;
+    let minimal = bytes.len() <= MAX_LENGTH_BYTES && bytes.first().is_some_and(|first| *first > 0);
+    let length = bytes
+        .iter()
+        .fold(0, |length, byte| (length << 8) | usize::from(*byte));
+    (minimal && length >= 0x80).then_some((length, rest))
 }
 
 fn integer(input: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -132,6 +164,7 @@ fn integer(input: &[u8]) -> Option<(&[u8], &[u8])> {
         return None;
     }
     let value = match content {
+        [0] => return None,
         [0, high, ..] if *high >= 0x80 => content.get(1..)?,
         [0, ..] => return None,
         [first, ..] if *first >= 0x80 => return None,
@@ -194,15 +227,37 @@ mod tests {
     }
 
     #[test]
-    fn only_strict_der_is_a_signature() {
+    fn what_follows_the_numbers_is_not_looked_at() {
         let good = signature(Curve::P256, &BigUint::from(5u8));
-        assert!(check_low_s(Curve::P256, &good).is_ok());
+        let content = &good[2..];
+        let wrapped = |length: &[u8], more: &[u8]| [&[0x30], length, content, more].concat();
+        let short = u8::try_from(content.len()).unwrap();
+        let trailing = [good.as_slice(), b"trailing"].concat();
+        let inside = wrapped(&[short + 3], &[0x02, 0x01, 0x07]);
+        let no_element = wrapped(&[short + 1], &[0xff]);
+        let long = wrapped(&[0x81, short + 100], &[0xff; 100]);
+        for loose in [trailing, inside, no_element, long] {
+            assert_eq!(check_low_s(Curve::P256, &loose).unwrap(), good);
+            assert_eq!(to_low_s(Curve::P256, &loose).unwrap(), Some(good.clone()));
+        }
+        assert!(to_low_s(Curve::P256, &good).unwrap().is_none());
+        // lengths are minimal
+        for length in [&[0x81, short][..], &[0x82, 0, short], &[0x80]] {
+            assert!(check_low_s(Curve::P256, &wrapped(length, &[])).is_err());
+        }
+    }
+
+    #[test]
+    fn only_minimal_positive_numbers_are_a_signature() {
+        let good = signature(Curve::P256, &BigUint::from(5u8));
+        assert_eq!(check_low_s(Curve::P256, &good).unwrap(), good);
         for cut in 0..good.len() {
             assert!(check_low_s(Curve::P256, &good[..cut]).is_err());
         }
-        let mut trailing = good.clone();
-        trailing.push(0);
-        assert!(check_low_s(Curve::P256, &trailing).is_err());
+        for zero in [[1, 0], [0, 1]] {
+            let zero = [0x30, 0x06, 0x02, 0x01, zero[0], 0x02, 0x01, zero[1]];
+            assert!(check_low_s(Curve::P256, &zero).is_err());
+        }
         let padded = [0x30, 0x08, 0x02, 0x01, 0x05, 0x02, 0x03, 0x00, 0x00, 0x05];
         assert!(check_low_s(Curve::P256, &padded).is_err());
         let negative = [0x30, 0x06, 0x02, 0x01, 0x85, 0x02, 0x01, 0x05];

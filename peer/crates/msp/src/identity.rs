@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, Digest, SHA256};
 use aws_lc_rs::signature::ParsedPublicKey;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -161,12 +161,14 @@ impl Identity {
     /// # Errors
     /// As [`Identity::verify`].
     pub fn verify_parts(&self, parts: &[&[u8]], signature: &[u8]) -> Result<(), VerifyError> {
-        check_low_s(self.curve, signature).map_err(VerifyError::Format)?;
-        let mut digest = Context::new(&SHA256);
+        let signature = check_low_s(self.curve, signature).map_err(VerifyError::Format)?;
+        let mut digest = Context::new(self.msp.signature_hash);
         for part in parts {
             digest.update(part);
         }
-        let checked = self.key.verify_digest_sig(&digest.finish(), signature);
+        // aws-lc ties keys to SHA-2; ECDSA itself signs the number that any hash of this length is
+        let digest = Digest::import_less_safe(digest.finish().as_ref(), &SHA256);
+        let checked = digest.and_then(|digest| self.key.verify_digest_sig(&digest, &signature));
         checked.or(Err(VerifyError::Invalid))
     }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use aws_lc_rs::digest::Algorithm;
 use bytes::Bytes;
 use prost::Message;
 use protos::msp::msp_role::MspRoleType;
@@ -33,6 +34,8 @@ pub enum Admins {
 #[derive(Debug)]
 pub struct Msp {
     pub(crate) id: Arc<str>,
+    /// The hash that members sign.
+    pub(crate) signature_hash: &'static Algorithm,
     pub(crate) cas: CaPool,
     pub(crate) internal_nodes: HashSet<Bytes>,
     pub(crate) revocation_lists: Vec<RevocationList>,

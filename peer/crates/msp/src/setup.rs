@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Algorithm, SHA3_256, SHA256};
 use bytes::Bytes;
 use protos::msp::msp_role::MspRoleType;
-use protos::msp::{FabricMspConfig, FabricOuIdentifier};
+use protos::msp::{FabricCryptoConfig, FabricMspConfig, FabricOuIdentifier};
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::chain::{CaPool, ChainError};
@@ -47,6 +48,9 @@ pub enum SetupError {
     /// A unit names a CA that is not of this MSP.
     #[error("Failed adding OU [{0}]. Certificate not in root or intermediate certs.")]
     UnitCa(String),
+    /// A hash that nobody here computes.
+    #[error("hash family not recognized [{0}]")]
+    HashFamily(String),
     /// Nobody is admin.
     #[error("administrators must be declared when no admin ou classification is set")]
     NoAdmins,
@@ -79,6 +83,7 @@ impl Msp {
     pub fn from_config(config: &FabricMspConfig, admins: Admins) -> Result<Self, SetupError> {
         let mut msp = Self {
             id: config.name.as_str().into(),
+            signature_hash: signature_hash(config.crypto_config.as_ref())?,
             cas: ca_pool(&config.root_certs, &config.intermediate_certs)?,
             internal_nodes: HashSet::new(),
             revocation_lists: revocation_lists(&config.revocation_list)?,
@@ -243,6 +248,15 @@ fn sanitized_ca(certificate: Certificate, cas: &CaPool) -> Result<Certificate, S
     match parents.first() {
         Some(parent) => Ok(certificate.sanitized(parent)?),
         None => Ok(certificate),
+    }
+}
+
+/// The hash that members sign. The other hash of a configuration names identities, which is seen nowhere.
+fn signature_hash(config: Option<&FabricCryptoConfig>) -> Result<&'static Algorithm, SetupError> {
+    match config.map_or("", |config| config.signature_hash_family.as_str()) {
+        "" | "SHA2" => Ok(&SHA256),
+        "SHA3" => Ok(&SHA3_256),
+        other => Err(SetupError::HashFamily(other.to_owned())),
     }
 }
 

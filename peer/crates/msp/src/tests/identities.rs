@@ -1,11 +1,14 @@
 //! Reading, checking and verifying identities (endorser cases 45 to 47).
 
+use aws_lc_rs::digest::{self, Digest, SHA3_256, SHA256};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use protos::msp::FabricCryptoConfig;
 use protos::wire_message;
 use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 
 use super::authority::{Authority, config, msp, serialized};
 use crate::ecdsa_signature::{Curve, flipped, to_low_s};
-use crate::{Certificate, LocalSigner, MspManager};
+use crate::{Admins, Certificate, LocalSigner, Msp, MspManager};
 
 #[test]
 fn a_member_verifies_what_its_key_signed() {
@@ -45,6 +48,54 @@ fn a_member_verifies_what_its_key_signed() {
             );
         }
     }
+}
+
+#[test]
+fn the_hash_of_signatures_is_the_one_of_the_msp() {
+    let root = Authority::root("ca");
+    let member = root.member(&[]);
+    let key = pem::parse(&member.key_pem).unwrap();
+    let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, key.contents()).unwrap();
+    let hash = digest::digest(&SHA3_256, b"message");
+    let hash = Digest::import_less_safe(hash.as_ref(), &SHA256).unwrap();
+    let signature = key.sign_digest(&hash).unwrap();
+    let low = to_low_s(Curve::P256, signature.as_ref()).unwrap();
+    let with_sha3 = low.unwrap_or_else(|| signature.as_ref().to_vec());
+    let with_sha2 = member.signer("A").sign(&[b"message"]).unwrap();
+    for (family, good, bad) in [
+        ("SHA3", with_sha3.as_slice(), with_sha2.as_ref()),
+        ("SHA2", &with_sha2, &with_sha3),
+        ("", &with_sha2, &with_sha3),
+    ] {
+        let mut config = config("A", &[&root]);
+        config.crypto_config = Some(FabricCryptoConfig {
+            signature_hash_family: family.into(),
+            ..Default::default()
+        });
+        let identity = msp(&config).deserialize(&member.serialized("A")).unwrap();
+        identity.verify(b"message", good).unwrap();
+        assert!(identity.verify(b"message", bad).is_err());
+    }
+    let mut config = config("A", &[&root]);
+    config.crypto_config = Some(FabricCryptoConfig {
+        signature_hash_family: "MD5".into(),
+        ..Default::default()
+    });
+    let error = Msp::from_config(&config, Admins::Optional).unwrap_err();
+    assert_eq!(wire_message(&error), "hash family not recognized [MD5]");
+}
+
+#[test]
+fn what_follows_the_numbers_of_a_signature_does_not_count() {
+    let root = Authority::root("ca");
+    let signer = root.member(&[]).signer("A");
+    let identity = msp(&config("A", &[&root]))
+        .deserialize(&signer.serialized_identity())
+        .unwrap();
+    let mut signature = signer.sign(&[b"message"]).unwrap().to_vec();
+    signature.extend_from_slice(b"more");
+    identity.verify(b"message", &signature).unwrap();
+    assert!(identity.verify(b"other", &signature).is_err());
 }
 
 #[test]
