@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use msp::policy::{CompileError, SignaturePolicy, signed_by_any_member};
 use parking_lot::Mutex;
-use prost::Message;
+use protos::decode_as_go;
 use protos::peer::{ChaincodeData, TxValidationCode as Code};
 
 use crate::chaincode_names::is_reserved_name;
@@ -65,9 +65,10 @@ impl<'a> Definitions<'a> {
         let Some(bytes) = self.state.state(LSCC, name).map_err(Failure::Unreadable)? else {
             return Ok(None);
         };
-        let data = ChaincodeData::decode(bytes);
-        data.map(Some)
-            .map_err(|error| self.no_definition(format!("lscc's state for [{name}] is no definition: {error}")))
+        let data = decode_as_go::<ChaincodeData>(bytes);
+        data.map(Some).map_err(|error| {
+            self.no_definition(format!("lscc's state for [{name}] is no definition: {error}"))
+        })
     }
 
     /// The collections that LSCC stored for a chaincode, if there are any.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ledger::NsRwSet;
-use msp::policy::{SignaturePolicy, valid_identities};
 use msp::Identity;
+use msp::policy::{SignaturePolicy, valid_identities};
 use protos::SignedData;
 use protos::wire_message;
 
@@ -29,17 +29,18 @@ pub(crate) struct Endorsers {
 impl Endorsers {
     /// Checks the signatures. Until V1_3 only the first endorsement of an identity is looked at, right or wrong;
     /// since then a wrong one does not stand in the way of a right one.
-    pub(crate) fn new(
-        mut signed: Vec<SignedData>,
-        rules: &ChannelRules<'_>,
-    ) -> Result<Self, Invalid> {
+    pub(crate) fn new(mut signed: Vec<SignedData>, rules: &ChannelRules<'_>) -> Result<Self, Invalid> {
         let given = signed.len();
         let identities: HashSet<Bytes> = signed.iter().map(|signed| signed.identity.clone()).collect();
         let repeated = identities.len() < given;
         let first_only = !rules.capabilities.key_level_endorsement;
         let mut seen = HashSet::new();
         signed.retain(|signed| {
-            let signature = if first_only { Bytes::new() } else { signed.signature.clone() };
+            let signature = if first_only {
+                Bytes::new()
+            } else {
+                signed.signature.clone()
+            };
             seen.insert((signed.identity.clone(), signature))
         });
         // the number of endorsements is limited by the size of a block alone, as with Fabric
@@ -91,7 +92,9 @@ impl Endorsers {
     ) -> Result<(), Failure> {
         let mut definition_holds = false;
         let mut key_policy_holds = false;
-        let keys = written.into_iter().flat_map(|set| written_values(set).chain(written_metadata(set)));
+        let keys = written
+            .into_iter()
+            .flat_map(|set| written_values(set).chain(written_metadata(set)));
         for key in keys {
             let parameter = match &key {
                 WrittenKey::Public(key) => state.validation_parameter(namespace, key),

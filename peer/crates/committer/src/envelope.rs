@@ -3,10 +3,9 @@
 
 use bytes::Bytes;
 use msp::MspManager;
-use prost::Message;
 use protos::common::{Envelope, HeaderType, Payload};
 use protos::peer::TxValidationCode as Code;
-use protos::{UnpackedEnvelope, wire_message};
+use protos::{UnpackedEnvelope, decode_as_go, wire_message};
 
 use crate::failure::Invalid;
 
@@ -40,11 +39,11 @@ pub(crate) fn check_envelope(bytes: &Bytes, msps: &MspManager) -> Result<Checked
 }
 
 fn unpack(bytes: &Bytes) -> Result<UnpackedEnvelope, Invalid> {
-    let envelope = Envelope::decode(bytes.clone())
+    let envelope = decode_as_go::<Envelope>(bytes.clone())
         .map_err(|error| Invalid::new(Code::InvalidOtherReason, error.to_string()))?;
     // The payload is decoded twice for a transaction that is malformed, never for a good one.
     UnpackedEnvelope::try_from(envelope.clone()).map_err(|error| {
-        let code = match Payload::decode(envelope.payload) {
+        let code = match decode_as_go::<Payload>(envelope.payload) {
             Ok(_) => Code::BadCommonHeader,
             Err(_) => Code::BadPayload,
         };

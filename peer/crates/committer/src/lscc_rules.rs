@@ -6,13 +6,12 @@ mod collections;
 use bytes::Bytes;
 use ledger::NsRwSet;
 use msp::policy::SignaturePolicy;
-use prost::Message;
 use protos::kvrwset::{KvWrite, KvrwSet};
 use protos::peer::chaincode_spec::Type;
 use protos::peer::{
     ChaincodeData, ChaincodeDeploymentSpec, ChaincodeId, ChaincodeInvocationSpec, ChaincodeProposalPayload,
 };
-use protos::wire_message;
+use protos::{decode_as_go, wire_message};
 
 use crate::chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
 use crate::definitions::LSCC;
@@ -24,8 +23,9 @@ use crate::transaction::{Action, EndorserTransaction};
 /// The arguments that a transaction invoked its chaincode with.
 pub(crate) fn invocation_args(transaction: &EndorserTransaction) -> Result<Vec<Bytes>, Invalid> {
     let bad = |error: prost::DecodeError| Invalid::policy(error.to_string());
-    let payload = ChaincodeProposalPayload::decode(transaction.proposal_payload.clone()).map_err(bad)?;
-    let invocation = ChaincodeInvocationSpec::decode(payload.input).map_err(bad)?;
+    let payload =
+        decode_as_go::<ChaincodeProposalPayload>(transaction.proposal_payload.clone()).map_err(bad)?;
+    let invocation = decode_as_go::<ChaincodeInvocationSpec>(payload.input).map_err(bad)?;
     let input = invocation.chaincode_spec.and_then(|spec| spec.input);
     input
         .map(|input| input.args)
@@ -125,7 +125,7 @@ impl Deployment {
             )))
         };
         expect("key", &self.id.name, &write.key)?;
-        let data = ChaincodeData::decode(write.value.clone()).map_err(|error| {
+        let data = decode_as_go::<ChaincodeData>(write.value.clone()).map_err(|error| {
             Invalid::policy(format!("unmarshalling of ChaincodeData failed, error {error}"))
         })?;
         expect("cc name", &self.id.name, &data.name)?;
@@ -191,7 +191,7 @@ impl Deployment {
 }
 
 fn deployed_id(spec: Bytes, function: &str) -> Result<ChaincodeId, Invalid> {
-    let spec = ChaincodeDeploymentSpec::decode(spec)
+    let spec = decode_as_go::<ChaincodeDeploymentSpec>(spec)
         .map_err(|error| Invalid::policy(format!("GetChaincodeDeploymentSpec error {error}")))?
         .chaincode_spec
         .unwrap_or_default();

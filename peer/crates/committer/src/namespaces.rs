@@ -12,9 +12,7 @@ use crate::endorsements::Endorsers;
 use crate::failure::{Failure, Invalid};
 use crate::lscc_rules;
 use crate::rules::{ChannelRules, CommittedState, ValidationCapabilities};
-use crate::rwset::{
-    WrittenKey, check_distinct, is_written, namespace, written_metadata, written_values,
-};
+use crate::rwset::{WrittenKey, check_distinct, is_written, namespace, written_metadata, written_values};
 use crate::transaction::{Action, EndorserTransaction};
 
 /// System chaincodes that chaincode cannot call or that proposals cannot name: nothing writes there.

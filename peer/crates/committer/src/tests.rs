@@ -60,7 +60,11 @@ impl CommittedState for FakeState {
         collection: &str,
         key_hash: &[u8],
     ) -> Result<Option<Bytes>, SourceError> {
-        let place = (namespace.into(), collection.into(), Bytes::copy_from_slice(key_hash));
+        let place = (
+            namespace.into(),
+            collection.into(),
+            Bytes::copy_from_slice(key_hash),
+        );
         Ok(self.hash_policies.get(&place).cloned())
     }
 }

@@ -8,7 +8,7 @@ use protos::peer::{
     ChaincodeAction, ChaincodeActionPayload, ChaincodeEvent, ChaincodeHeaderExtension, Endorsement,
     ProposalResponsePayload, Transaction, TxValidationCode as Code,
 };
-use protos::{SignedData, UnpackedEnvelope, compute_tx_id, proposal_hash_at_commit};
+use protos::{SignedData, UnpackedEnvelope, compute_tx_id, decode_as_go, proposal_hash_at_commit};
 
 use crate::failure::Invalid;
 use crate::rwset::parse;
@@ -118,7 +118,7 @@ impl EndorserTransaction {
     }
 
     fn decode_part<M: Message + Default>(&self, bytes: Bytes, code: Code) -> Result<M, Invalid> {
-        M::decode(bytes).map_err(|error| Invalid::new(code, error.to_string()))
+        decode_as_go::<M>(bytes).map_err(|error| Invalid::new(code, error.to_string()))
     }
 
     /// The endorsements as signatures over the response payload and the endorser's identity.
@@ -149,7 +149,7 @@ impl Action {
             return Ok(());
         }
         let bad = |reason: String| Invalid::new(Code::InvalidOtherReason, reason);
-        let event = ChaincodeEvent::decode(self.event.clone())
+        let event = decode_as_go::<ChaincodeEvent>(self.event.clone())
             .map_err(|error| bad(format!("invalid chaincode event: {error}")))?;
         if event.chaincode_id == self.chaincode {
             return Ok(());
@@ -161,5 +161,5 @@ impl Action {
 }
 
 fn decode<M: Message + Default>(message: &str, bytes: Bytes) -> Result<M, String> {
-    M::decode(bytes).map_err(|error| format!("error unmarshalling {message}: {error}"))
+    decode_as_go::<M>(bytes).map_err(|error| format!("error unmarshalling {message}: {error}"))
 }

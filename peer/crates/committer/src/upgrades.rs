@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use prost::Message;
+use protos::decode_as_go;
 use protos::peer::chaincode_spec::Type;
 use protos::peer::{ChaincodeDeploymentSpec, TxValidationCode as Code};
 
@@ -35,7 +35,7 @@ fn upgraded(transaction: &EndorserTransaction) -> Option<String> {
     if args.first()?.as_ref() != b"upgrade" {
         return None;
     }
-    let spec = ChaincodeDeploymentSpec::decode(args.get(2)?.clone())
+    let spec = decode_as_go::<ChaincodeDeploymentSpec>(args.get(2)?.clone())
         .ok()?
         .chaincode_spec?;
     if spec.r#type() != Type::Golang {

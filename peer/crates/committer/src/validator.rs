@@ -1,10 +1,9 @@
 //! The validator: every transaction on its own, in parallel, then what their order decides.
 
 use bytes::Bytes;
-use prost::Message;
 use protos::common::{Block, ConfigEnvelope};
 use protos::peer::TxValidationCode as Code;
-use protos::{TxId, UnpackedEnvelope, wire_message};
+use protos::{TxId, UnpackedEnvelope, decode_as_go, wire_message};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -165,7 +164,7 @@ fn check_channel(envelope: &UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), I
 
 fn check_config(envelope: UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), Failure> {
     let bad = |reason: String| Invalid::new(Code::InvalidConfigTransaction, reason);
-    let config = ConfigEnvelope::decode(envelope.data).map_err(|error| bad(error.to_string()))?;
+    let config = decode_as_go::<ConfigEnvelope>(envelope.data).map_err(|error| bad(error.to_string()))?;
     let judged = scope.rules.config.validate_config(&config);
     judged.map_err(|refusal| match refusal {
         ConfigRefusal::Invalid(error) => bad(wire_message(&*error)).into(),

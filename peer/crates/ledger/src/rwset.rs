@@ -7,6 +7,7 @@ mod tests;
 
 use bytes::Bytes;
 use prost::{DecodeError, Message};
+use protos::decode_as_go;
 use protos::kvrwset::{HashedRwSet, KvWrite, KvWriteHash, KvrwSet};
 use protos::rwset::{CollectionHashedReadWriteSet, NsReadWriteSet, TxReadWriteSet};
 use protos::sha256;
@@ -49,7 +50,7 @@ impl TxRwSet {
     /// # Errors
     /// When a level does not decode.
     pub fn decode(results: Bytes) -> Result<Self, DecodeError> {
-        let namespaces = TxReadWriteSet::decode(results)?.ns_rwset;
+        let namespaces = decode_as_go::<TxReadWriteSet>(results)?.ns_rwset;
         Ok(Self {
             namespaces: namespaces
                 .into_iter()
@@ -77,7 +78,7 @@ impl TryFrom<NsReadWriteSet> for NsRwSet {
         let collections = message.collection_hashed_rwset.into_iter();
         Ok(Self {
             namespace: message.namespace,
-            kv: KvrwSet::decode(message.rwset)?,
+            kv: decode_as_go::<KvrwSet>(message.rwset)?,
             collections: collections
                 .map(CollHashedRwSet::try_from)
                 .collect::<Result<_, _>>()?,
@@ -109,7 +110,7 @@ impl TryFrom<CollectionHashedReadWriteSet> for CollHashedRwSet {
     fn try_from(message: CollectionHashedReadWriteSet) -> Result<Self, DecodeError> {
         Ok(Self {
             name: message.collection_name,
-            hashed: HashedRwSet::decode(message.hashed_rwset)?,
+            hashed: decode_as_go::<HashedRwSet>(message.hashed_rwset)?,
             pvt_rwset_hash: message.pvt_rwset_hash,
         })
     }

@@ -1,12 +1,12 @@
 //! What the ledger reads of a transaction's envelope.
 
 use bytes::Bytes;
-use prost::{DecodeError, Message};
-use protos::{TxId, compute_tx_id};
+use prost::DecodeError;
 use protos::common::{ChannelHeader, Envelope, HeaderType, Payload, SignatureHeader};
 use protos::peer::{
     ChaincodeAction, ChaincodeActionPayload, ProposalResponsePayload, Transaction, TxValidationCode,
 };
+use protos::{TxId, compute_tx_id, decode_as_go};
 
 use crate::rwset::TxRwSet;
 
@@ -27,12 +27,12 @@ impl BlockTx {
     }
 
     fn try_read(envelope: Bytes) -> Result<Option<Self>, DecodeError> {
-        let payload = Payload::decode(Envelope::decode(envelope)?.payload)?;
+        let payload = decode_as_go::<Payload>(decode_as_go::<Envelope>(envelope)?.payload)?;
         let Some(header) = payload.header else {
             return Ok(None);
         };
-        let channel_header = ChannelHeader::decode(header.channel_header)?;
-        let signature_header = SignatureHeader::decode(header.signature_header).ok();
+        let channel_header = decode_as_go::<ChannelHeader>(header.channel_header)?;
+        let signature_header = decode_as_go::<SignatureHeader>(header.signature_header).ok();
         let computed_id = signature_header
             .filter(|_| channel_header.tx_id.is_empty())
             .map(|header| compute_tx_id(&header.nonce, &header.creator));
@@ -69,15 +69,15 @@ impl BlockTx {
 
 /// The results of the first action; none where a level is absent.
 fn action_results(data: Bytes) -> Result<Option<Bytes>, DecodeError> {
-    let Some(action) = Transaction::decode(data)?.actions.into_iter().next() else {
+    let Some(action) = decode_as_go::<Transaction>(data)?.actions.into_iter().next() else {
         return Ok(None);
     };
-    let Some(action) = ChaincodeActionPayload::decode(action.payload)?.action else {
+    let Some(action) = decode_as_go::<ChaincodeActionPayload>(action.payload)?.action else {
         return Ok(None);
     };
-    let response = ProposalResponsePayload::decode(action.proposal_response_payload)?;
+    let response = decode_as_go::<ProposalResponsePayload>(action.proposal_response_payload)?;
     if response.extension.is_empty() {
         return Ok(None);
     }
-    Ok(Some(ChaincodeAction::decode(response.extension)?.results))
+    Ok(Some(decode_as_go::<ChaincodeAction>(response.extension)?.results))
 }

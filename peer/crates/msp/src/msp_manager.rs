@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
+use protos::decode_as_go;
 use protos::msp::{MspPrincipal, SerializedIdentity};
 use quick_cache::sync::Cache;
 
@@ -53,7 +54,9 @@ impl MspManager {
         if self.msps.is_empty() {
             return Err(DeserializeError::NoMsps);
         }
-        let parts = SerializedIdentity::decode(serialized).map_err(DeserializeError::Undecodable)?;
+        let parts = SerializedIdentity::decode(serialized)
+            .or_else(|_| decode_as_go(Bytes::copy_from_slice(serialized)));
+        let parts: SerializedIdentity = parts.map_err(DeserializeError::Undecodable)?;
         let Some(msp) = self.msps.get(parts.mspid.as_str()) else {
             return Err(DeserializeError::UnknownMsp(parts.mspid));
         };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use prost::{DecodeError, Message};
 
 use crate::common::{ChannelHeader, Envelope, Header, Payload, SignatureHeader};
+use crate::decode_as_go;
 
 /// What a policy is evaluated over: somebody's signature of some bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -103,5 +104,5 @@ pub fn now_timestamp() -> prost_types::Timestamp {
 }
 
 fn decode<M: Message + Default>(message: &'static str, bytes: Bytes) -> Result<M, EnvelopeError> {
-    M::decode(bytes).map_err(|source| EnvelopeError::Undecodable { message, source })
+    decode_as_go(bytes).map_err(|source| EnvelopeError::Undecodable { message, source })
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use prost::Message;
 use protos::common::signature_policy::Type;
 use protos::common::{
     CollectionConfigPackage, SignaturePolicy, StaticCollectionConfig, collection_config,
     collection_policy_config,
 };
+use protos::decode_as_go;
 use protos::kvrwset::KvWrite;
 
 use super::{Deployment, refuse};
@@ -69,7 +69,7 @@ impl Deployment {
             "invalid collection configuration supplied for chaincode {}",
             self.name_and_version()
         );
-        let package = CollectionConfigPackage::decode(bytes).or(Err(Invalid::policy(undecodable)))?;
+        let package = decode_as_go::<CollectionConfigPackage>(bytes).or(Err(Invalid::policy(undecodable)))?;
         let mut collections = Collections::new();
         for collection in package.config {
             let Some(collection_config::Payload::StaticCollectionConfig(collection)) = collection.payload

@@ -13,8 +13,8 @@ use msp::{Certificate, LocalMsp, LocalSigner, folder_config};
 use prost::Message;
 use protos::common::{
     Block, BlockHeader, BlockMetadataIndex, Capabilities, Capability, ChannelHeader, ConfigEnvelope,
-    ConfigGroup, ConfigUpdateEnvelope, Envelope, Header, HeaderType, LastConfig, Metadata, MetadataSignature, OrdererBlockMetadata, Payload,
-    SignatureHeader,
+    ConfigGroup, ConfigUpdateEnvelope, Envelope, Header, HeaderType, LastConfig, Metadata, MetadataSignature,
+    OrdererBlockMetadata, Payload, SignatureHeader,
 };
 use protos::{block_header_bytes, block_header_hash, new_block, set_metadata};
 use tempfile::TempDir;
@@ -224,7 +224,10 @@ impl TestNetwork {
         let update = self.config_update(bundle, |group| demand(group, "V1_3"));
         let mut config = propose_config_update(bundle, &update).expect("next configuration");
         config.last_update = Some(self.config_update(bundle, |group| demand(group, "V9_9")));
-        let next = config.config.as_mut().and_then(|next| next.channel_group.as_mut());
+        let next = config
+            .config
+            .as_mut()
+            .and_then(|next| next.channel_group.as_mut());
         demand(next.expect("group"), "V9_9");
         self.ordered_config(bundle, &config)
     }

@@ -180,7 +180,10 @@ impl TestTransaction {
     }
 
     fn collections_of(&self, name: &str) -> Vec<CollectionHashedReadWriteSet> {
-        let collections = self.collections.iter().filter(|(namespace, ..)| namespace == name);
+        let collections = self
+            .collections
+            .iter()
+            .filter(|(namespace, ..)| namespace == name);
         let message = |(_, collection, set): &(String, String, HashedRwSet)| CollectionHashedReadWriteSet {
             collection_name: collection.clone(),
             hashed_rwset: set.encode_to_vec().into(),

@@ -54,7 +54,10 @@ fn a_deployment_writes_its_definition_and_its_own_namespace() {
     assert_eq!(deploy(|t| t.write("lscc", "new", data("new", "2.0"))), REFUSED);
     assert_eq!(deploy(|t| t.write("lscc", "new", vec![0xff])), REFUSED);
     // policies of other chaincode's keys are no writes to Fabric
-    assert_eq!(deploy(|t| good(t).set_policy("mycc", "key", "policy")), Code::Valid);
+    assert_eq!(
+        deploy(|t| good(t).set_policy("mycc", "key", "policy")),
+        Code::Valid
+    );
     // a collection nobody asked for
     assert_eq!(deploy(|t| good(t).write("lscc", "new~collection", "x")), REFUSED);
 }
@@ -175,7 +178,10 @@ fn an_upgrade_gives_way_to_its_own_repetition() {
     assert_eq!(codes, [conflict, Code::DuplicateTxid, conflict]);
     // one that is refused is none
     let refused = deployment(&network().org1.user, "upgrade", "mycc", "2.0").sign();
-    assert_eq!(validate(&state, &[good().sign(), refused]), [Code::Valid, REFUSED]);
+    assert_eq!(
+        validate(&state, &[good().sign(), refused]),
+        [Code::Valid, REFUSED]
+    );
 }
 
 mod with_collections {

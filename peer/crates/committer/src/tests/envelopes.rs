@@ -88,6 +88,22 @@ fn bytes_that_are_no_transaction_have_their_codes() {
 }
 
 #[test]
+fn a_field_of_another_wire_type_is_an_unknown_one() {
+    let bundle = network().bundle(CHANNEL);
+    let mut transaction = good();
+    transaction.action.response = None;
+    let mut action = transaction.endorse();
+    // a number where the action's header belongs
+    let header_as_number = [0x08, 0x01];
+    let bytes = [&header_as_number, transaction.sign().encode_to_vec().as_slice()].concat();
+    let codes = validate_under(&bundle, &FakeState::new(), &[bytes.into()]).unwrap();
+    assert_eq!(codes, [Code::Valid]);
+    action.payload = [&header_as_number, action.payload.as_ref()].concat().into();
+    let envelope = transaction.sign_actions(vec![action]);
+    assert_eq!(code(&FakeState::new(), envelope), Code::Valid);
+}
+
+#[test]
 fn exactly_one_action_that_answers_the_proposal() {
     let state = FakeState::new();
     let good = good();
@@ -237,10 +253,7 @@ fn a_configuration_that_is_agreed_on_but_not_supported_stops_the_block() {
     let mut forged = ConfigEnvelope::decode(unpacked.data).unwrap();
     forged.last_update = None;
     let forged = network.ordered_config(&bundle, &forged);
-    assert_eq!(
-        code(&FakeState::new(), forged),
-        Code::InvalidConfigTransaction
-    );
+    assert_eq!(code(&FakeState::new(), forged), Code::InvalidConfigTransaction);
 }
 
 #[test]

@@ -332,7 +332,11 @@ fn metadata_of_private_keys_is_found_by_hash() {
     assert_eq!(codes(&test, vec![sets]), [Valid]);
     let executor = test.ledger.new_query_executor();
     let hash = protos::sha256(&[b"key"]);
-    let of = |collection| executor.get_private_data_metadata_by_hash(NS, collection, &hash).unwrap();
+    let of = |collection| {
+        executor
+            .get_private_data_metadata_by_hash(NS, collection, &hash)
+            .unwrap()
+    };
     assert_eq!(of("coll"), entries);
     assert!(of("other").is_empty() && of("").is_empty());
     assert!(executor.get_state_metadata(NS, "key").unwrap().is_empty());

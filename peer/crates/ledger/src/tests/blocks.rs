@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use prost::Message;
-use protos::common::{
-    Block, BlockMetadataIndex, Envelope, HeaderType, Metadata, Payload, SignatureHeader,
-};
+use protos::common::{Block, BlockMetadataIndex, Envelope, HeaderType, Metadata, Payload, SignatureHeader};
 use protos::peer::TxValidationCode::{
-    self, BadPayload, DuplicateTxid, InvalidConfigTransaction, InvalidOtherReason, NilTxaction, NotValidated, Valid,
+    self, BadPayload, DuplicateTxid, InvalidConfigTransaction, InvalidOtherReason, NilTxaction, NotValidated,
+    Valid,
 };
 use protos::{block_header_hash, compute_tx_id, new_block, tx_filter, wire_message};
 
@@ -227,7 +226,9 @@ fn a_configuration_is_found_by_the_id_that_it_would_have() {
     let block = next_block(&test.ledger, vec![config.encode_to_vec().into()]);
     let committed = test.ledger.commit(block, vec![Valid]).unwrap();
     assert_eq!(committed.tx_ids, [tx_id("")]);
-    let found = test.ledger.transaction_by_id(&compute_tx_id(b"nonce", b"creator"));
+    let found = test
+        .ledger
+        .transaction_by_id(&compute_tx_id(b"nonce", b"creator"));
     assert_eq!(found.unwrap().transaction_envelope, Some(config));
 }
 

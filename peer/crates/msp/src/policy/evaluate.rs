@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use prost::Message;
 use protos::common::signature_policy::Type;
 use protos::common::{SignaturePolicy as Rule, SignaturePolicyEnvelope};
 use protos::msp::MspPrincipal;
-use protos::{SignedData, wire_message};
+use protos::{SignedData, decode_as_go, wire_message};
 
 use crate::identity::Identity;
 use crate::msp_manager::MspManager;
@@ -96,7 +95,7 @@ impl SignaturePolicy {
     /// # Errors
     /// When the bytes are no policy or it breaks a rule.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, CompileError> {
-        Self::compile(SignaturePolicyEnvelope::decode(bytes).map_err(CompileError::Undecodable)?)
+        Self::compile(decode_as_go(bytes).map_err(CompileError::Undecodable)?)
     }
 
     /// Compiles.
