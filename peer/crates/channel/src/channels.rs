@@ -9,7 +9,7 @@ use ledger::{CreateError, LedgerError, LedgerProvider, ProviderError};
 use msp::LocalMsp;
 use parking_lot::Mutex;
 use protos::common::Block;
-use protos::{ChannelId, SignedData};
+use protos::{ChannelId, SignedData, wire_message};
 use tokio::sync::watch;
 
 use crate::channel::Channel;
@@ -21,27 +21,31 @@ pub type JoinedChannels = Arc<BTreeMap<ChannelId, Arc<Channel>>>;
 /// Why the channels on disk do not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The list of ledgers, or a ledger.
+    /// The list of ledgers.
     #[error("could not open the ledgers")]
     Ledgers(#[source] ProviderError),
-    /// A ledger cannot be read.
-    #[error("could not read the last configuration block of channel {channel}")]
-    Block {
-        /// The channel.
-        channel: ChannelId,
-        /// Why.
-        #[source]
-        source: LedgerError,
-    },
-    /// A configuration cannot be worked with.
-    #[error("could not read the configuration of channel {channel}")]
-    Config {
-        /// The channel.
-        channel: ChannelId,
-        /// Why.
-        #[source]
-        source: Box<BundleError>,
-    },
+}
+
+/// Why one channel on disk does not open.
+#[derive(Debug, thiserror::Error)]
+enum OpenChannelError {
+    #[error("could not open the ledger")]
+    Ledger(#[from] ProviderError),
+    #[error("could not read the last configuration block")]
+    Block(#[from] LedgerError),
+    #[error("could not read the configuration")]
+    Config(#[from] Box<BundleError>),
+}
+
+fn open_channel(
+    provider: &LedgerProvider,
+    id: &ChannelId,
+    validator: &Arc<TxValidator>,
+) -> Result<Arc<Channel>, OpenChannelError> {
+    let ledger = provider.open_ledger(id)?;
+    let block = ledger.block_by_number(ledger.last_config_block_number())?;
+    let bundle = Bundle::from_config_block(&block).map_err(Box::new)?;
+    Ok(Channel::new(ledger, Arc::new(bundle), Arc::clone(validator)))
 }
 
 /// Why a channel is not joined. The texts are Fabric's.
@@ -66,11 +70,11 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// Opens every channel on disk, each under the last configuration it has committed. Reads ledgers: call it
-    /// where blocking is allowed.
+    /// Opens every channel on disk, each under the last configuration it has committed. One that does not open is
+    /// logged and left out. Reads ledgers: call it where blocking is allowed.
     ///
     /// # Errors
-    /// When a ledger or its configuration cannot be read.
+    /// When the list of the ledgers cannot be read.
     pub fn open(
         provider: LedgerProvider,
         local_msp: Arc<LocalMsp>,
@@ -78,19 +82,16 @@ impl Channels {
     ) -> Result<Self, OpenError> {
         let mut channels = BTreeMap::new();
         for id in provider.list().map_err(OpenError::Ledgers)? {
-            let ledger = provider.open_ledger(&id).map_err(OpenError::Ledgers)?;
-            let block = ledger
-                .block_by_number(ledger.last_config_block_number())
-                .map_err(|source| OpenError::Block {
-                    channel: id.clone(),
-                    source,
-                })?;
-            let bundle = Bundle::from_config_block(&block).map_err(|source| OpenError::Config {
-                channel: id.clone(),
-                source: Box::new(source),
-            })?;
-            let channel = Channel::new(ledger, Arc::new(bundle), Arc::clone(&validator));
-            channels.insert(id, channel);
+            match open_channel(&provider, &id, &validator) {
+                Ok(channel) => {
+                    channels.insert(id, channel);
+                }
+                // the other channels can work, and an operator needs a running peer to look at this one
+                Err(error) => {
+                    let error = wire_message(&error);
+                    tracing::error!(channel = %id, error, "channel cannot be opened, the peer goes on without it");
+                }
+            }
         }
         let (joined, _) = watch::channel(Arc::new(channels));
         Ok(Self {

@@ -45,6 +45,25 @@ fn a_joined_channel_is_listed_and_watched() {
 }
 
 #[test]
+fn a_channel_that_does_not_open_does_not_keep_the_others_from_it() {
+    let network = TestNetwork::new();
+    let (channels, channel) = joined(&network);
+    drop(channels.join(network.genesis("broken")).unwrap());
+    drop((channels, channel));
+    let files = std::fs::read_dir(network.folder().join("ledgers")).unwrap();
+    let mut broken = files.map(|file| file.unwrap().path());
+    let broken = broken.find(|path| path.to_string_lossy().contains("broken"));
+    let file = |path: std::path::PathBuf| match path.is_dir() {
+        true => std::fs::read_dir(path).unwrap().next().unwrap().unwrap().path(),
+        false => path,
+    };
+    std::fs::write(file(broken.unwrap()), "no database").unwrap();
+    let channels = open(&network);
+    assert_eq!(channels.list(), [CHANNEL.into()]);
+    assert!(channels.join(network.genesis("broken")).is_err());
+}
+
+#[test]
 fn joining_twice_is_refused_in_fabrics_words() {
     let network = TestNetwork::new();
     let (channels, _) = joined(&network);
