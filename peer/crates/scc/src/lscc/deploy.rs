@@ -14,6 +14,12 @@ use super::error::{InstalledError, InstantiationError, LsccError};
 use super::{Call, Core, collections, state};
 use crate::answer::{success_message, text};
 
+/// The endorsement plugin that there is.
+const ENDORSEMENT_PLUGIN: &str = "escc";
+
+/// The validation plugin that there is.
+const VALIDATION_PLUGIN: &str = "vscc";
+
 /// The arguments of a deployment, with Fabric's defaults where they are absent or empty.
 struct Deployment {
     id: ChaincodeId,
@@ -31,6 +37,7 @@ impl Core {
         let bundle = self.application_channel(&text(channel))?;
         check_capabilities(&bundle, call.args.len())?;
         let deployment = Deployment::new(spec, options, &bundle)?;
+        deployment.check_plugins()?;
         deployment.check_id()?;
         let package = self.packages.load(&deployment.id).map_err(|error| {
             let error = protos::wire_message(&error);
@@ -97,10 +104,25 @@ impl Deployment {
             policy: given(0)
                 .cloned()
                 .unwrap_or_else(|| encoded(bundle, signed_by_any_member)),
-            endorsement_plugin: plugin(1, "escc"),
-            validation_plugin: plugin(2, "vscc"),
+            endorsement_plugin: plugin(1, ENDORSEMENT_PLUGIN),
+            validation_plugin: plugin(2, VALIDATION_PLUGIN),
             collections: options.get(3).cloned(),
         })
+    }
+
+    /// Refuses plugins that no peer of this kind has: a definition that names one could be used by nobody, and a
+    /// validation plugin that is missing stops the channel.
+    fn check_plugins(&self) -> Result<(), LsccError> {
+        let kinds = [
+            (&self.endorsement_plugin, ENDORSEMENT_PLUGIN, "endorsement"),
+            (&self.validation_plugin, VALIDATION_PLUGIN, "validation"),
+        ];
+        match kinds.into_iter().find(|(given, known, _)| given != known) {
+            None => Ok(()),
+            Some((given, _, kind)) => Err(LsccError::Refused(format!(
+                "{given} is not a valid {kind} system chaincode"
+            ))),
+        }
     }
 
     fn check_id(&self) -> Result<(), LsccError> {

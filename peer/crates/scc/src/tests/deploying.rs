@@ -48,12 +48,12 @@ async fn a_deployment_takes_what_it_is_given() {
     scene.install(&cds("mycc", "1.0")).await;
     let (spec, policy) = (cds("mycc", "1.0"), any_of("peer"));
     let given = scene
-        .lscc(&[b"deploy", CHANNEL.as_bytes(), &spec, &policy, b"e", b"v"])
+        .lscc(&[b"deploy", CHANNEL.as_bytes(), &spec, &policy, b"escc", b"vscc"])
         .await;
     let given = data(&given);
     assert_eq!(
         (given.policy.as_ref(), given.escc.as_str(), given.vscc.as_str()),
-        (policy.as_slice(), "e", "v")
+        (policy.as_slice(), "escc", "vscc")
     );
     let empty = scene
         .lscc(&[b"deploy", CHANNEL.as_bytes(), &spec, b"", b"", b""])
@@ -63,6 +63,32 @@ async fn a_deployment_takes_what_it_is_given() {
         ("escc", "vscc")
     );
     assert!(SignaturePolicyEnvelope::decode(data(&empty).policy).is_ok());
+}
+
+#[tokio::test]
+async fn plugins_that_nobody_has_are_refused() {
+    let scene = Scene::new();
+    scene.install(&cds("mycc", "1.0")).await;
+    let spec = cds("mycc", "1.0");
+    for function in [b"deploy".as_slice(), b"upgrade"] {
+        let with = |escc: &'static [u8], vscc: &'static [u8]| {
+            let (scene, spec) = (&scene, &spec);
+            async move {
+                let answer = scene
+                    .lscc(&[function, CHANNEL.as_bytes(), spec, b"", escc, vscc])
+                    .await;
+                message(&answer).to_owned()
+            }
+        };
+        assert_eq!(
+            with(b"", b"vsc").await,
+            "vsc is not a valid validation system chaincode"
+        );
+        assert_eq!(
+            with(b"special", b"").await,
+            "special is not a valid endorsement system chaincode"
+        );
+    }
 }
 
 #[tokio::test]
