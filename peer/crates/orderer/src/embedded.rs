@@ -42,8 +42,8 @@ pub enum JoinError {
 }
 
 impl EmbeddedOrderer {
-    /// Opens the channels on disk and, if it is not among them, the channel of the bootstrap block: a system
-    /// channel, or an application channel like those given to [`join`](Self::join).
+    /// Opens the channels on disk or, if there are none, the channel of the bootstrap block: a system channel, or an
+    /// application channel like those given to [`join`](Self::join).
     ///
     /// # Errors
     /// When a channel or the bootstrap block is unusable.
@@ -55,9 +55,16 @@ impl EmbeddedOrderer {
         let runtime = tokio::runtime::Handle::current();
         let opening = tokio::task::spawn_blocking(move || {
             let registrar = Registrar::open(settings, signer, runtime)?;
-            match bootstrap.map(|block| registrar.join(&block)) {
-                None | Some(Ok(_) | Err(CreateError::Exists(_))) => Ok(Self { registrar }),
-                Some(Err(error)) => {
+            let Some(block) = bootstrap else {
+                return Ok(Self { registrar });
+            };
+            if !registrar.channels().is_empty() {
+                info!("bootstrap block is not used, there are channels");
+                return Ok(Self { registrar });
+            }
+            match registrar.join(&block) {
+                Ok(_) => Ok(Self { registrar }),
+                Err(error) => {
                     registrar.shutdown_token().cancel();
                     Err(OpenError::Bootstrap(error))
                 }

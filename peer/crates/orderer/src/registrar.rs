@@ -218,14 +218,30 @@ impl Registrar {
         if self.contains(id.as_str()) {
             return Err(CreateError::Exists(id));
         }
+        // what is on disk is opened at every start, so the check comes before anything is written
+        if let Some(other) = self.system_channel().filter(|_| resources.is_system()) {
+            return Err(OpenChainError::TwoSystemChannels(other.id.clone(), id).into());
+        }
         let store = self.open_store(id.as_str())?;
         if store.height() == 0 {
             store
                 .append(genesis)
                 .map_err(|source| store_error(id.as_str(), source))?;
+            self.sync_folders(id.as_str())?;
         }
         self.start(id.as_str(), store)?;
         Ok(id)
+    }
+
+    /// Makes the names of a new channel's folder and file durable.
+    fn sync_folders(&self, channel: &str) -> Result<(), OpenChainError> {
+        let root = &self.settings.file_system_path;
+        let chains = root.join(CHAINS_FOLDER);
+        for path in [chains.join(channel), chains, root.clone()] {
+            let synced = fs::File::open(&path).and_then(|folder| folder.sync_all());
+            synced.map_err(|source| OpenChainError::Folder { path, source })?;
+        }
+        Ok(())
     }
 
     fn open_store(&self, channel: &str) -> Result<Arc<BlockStore>, OpenChainError> {

@@ -115,6 +115,11 @@ impl Network {
 
     /// The genesis block of the system channel.
     pub(crate) fn system_genesis(&self) -> Block {
+        self.system_genesis_of(SYSTEM)
+    }
+
+    /// The same for a system channel of another name.
+    pub(crate) fn system_genesis_of(&self, channel: &str) -> Block {
         let consortium = ConsortiumProfile {
             organizations: vec![self.org1_profile()],
         };
@@ -123,7 +128,7 @@ impl Network {
             consortiums: BTreeMap::from([("SampleConsortium".into(), consortium)]),
             ..Default::default()
         };
-        genesis_block(SYSTEM, channel_group(&profile).expect("group")).expect("genesis block")
+        genesis_block(channel, channel_group(&profile).expect("group")).expect("genesis block")
     }
 
     /// The genesis block of an application channel that needs no system channel.
@@ -274,6 +279,7 @@ pub(crate) async fn deliver(
     let settings = DeliverSettings {
         time_window: Duration::from_secs(900),
         mutual_tls: false,
+        no_expiration_checks: false,
         shutdown: CancellationToken::new(),
     };
     let handler = DeliverHandler::new(orderer.registrar().clone(), settings);

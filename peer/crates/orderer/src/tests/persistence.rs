@@ -6,7 +6,7 @@ use protos::common::Status;
 use super::network::{
     CHANNEL, Network, SYSTEM, blocks, broadcast, check_chain, payloads, transaction, wait_for_block,
 };
-use crate::{CreateError, EmbeddedOrderer, JoinError, OpenError};
+use crate::{CreateError, EmbeddedOrderer, JoinError, OpenChainError, OpenError};
 
 #[tokio::test]
 async fn a_stop_writes_what_was_accepted_and_a_start_goes_on() {
@@ -98,6 +98,25 @@ async fn a_channel_without_its_first_block_was_never_there() {
     );
     wait_for_block(&orderer, SYSTEM, 2).await;
     assert_eq!(blocks(&network, &orderer, "half", 0..=0).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_system_channel_is_refused_before_it_is_written() {
+    let network = Network::new();
+    let orderer = network.start(Some(network.system_genesis())).await;
+    let second = network.system_genesis_of("second");
+    let refused = orderer.join(second.clone()).await;
+    assert!(matches!(
+        refused,
+        Err(JoinError::Create(CreateError::Open(
+            OpenChainError::TwoSystemChannels(..)
+        )))
+    ));
+    orderer.shutdown().await;
+    drop(orderer);
+    // it opens again, whatever block it is started with
+    let orderer = network.start(Some(second)).await;
+    assert_eq!(orderer.channels(), [SYSTEM.into()]);
 }
 
 #[tokio::test]
