@@ -16,6 +16,7 @@ mod chain;
 mod chain_task;
 mod embedded;
 mod filters;
+mod maintenance;
 mod processor;
 mod registrar;
 mod rejection;

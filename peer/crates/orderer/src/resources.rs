@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use channelconfig::{Bundle, BundleError, CapabilityError, new_channel_config, propose_config_update};
 use protos::common::{Block, Config, ConfigEnvelope, Envelope};
-use protos::orderer::{BatchSize, consensus_type};
+use protos::orderer::{BatchSize, ConsensusType, consensus_type};
 use protos::{SignedData, UnpackedEnvelope};
+
+use crate::maintenance;
 
 /// The orderer capabilities that allow maintenance mode.
 const MIGRATION: [&str; 2] = ["V1_4_2", "V2_0"];
@@ -20,14 +22,13 @@ pub(crate) struct Resources {
 
 /// The values of the orderer section that messages are judged by.
 #[derive(Debug)]
-struct OrdererValues {
+pub(crate) struct OrdererValues {
     batch_size: BatchSize,
     batch_timeout: Duration,
     max_channels: u64,
-    consensus_type: String,
-    maintenance: bool,
+    pub(crate) consensus_type: ConsensusType,
     expiration_check: bool,
-    consensus_type_migration: bool,
+    pub(crate) consensus_type_migration: bool,
 }
 
 /// Why a configuration is refused.
@@ -39,23 +40,6 @@ pub(crate) enum ResourcesError {
     NoOrderer,
     #[error("config requires unsupported orderer capabilities")]
     Capabilities(#[source] CapabilityError),
-}
-
-/// Why the ordering service may not be changed like this (Fabric's maintenance filter).
-#[derive(Debug, thiserror::Error)]
-enum MaintenanceError {
-    #[error(
-        "next config attempted to change ConsensusType.State to STATE_MAINTENANCE, but capability is disabled"
-    )]
-    StateDisabled,
-    #[error(
-        "next config attempted to change ConsensusType.Type from {from} to {to}, but capability is disabled"
-    )]
-    TypeDisabled { from: String, to: String },
-    #[error(
-        "attempted to change consensus type from {from} to {to}, but both configs must be in maintenance mode"
-    )]
-    NotInMaintenance { from: String, to: String },
 }
 
 impl Resources {
@@ -79,8 +63,7 @@ impl Resources {
             batch_size: section.batch_size,
             batch_timeout: section.batch_timeout,
             max_channels: section.max_channels,
-            consensus_type: section.consensus_type.r#type.clone(),
-            maintenance: section.consensus_type.state() == consensus_type::State::Maintenance,
+            consensus_type: section.consensus_type.clone(),
             expiration_check: section.capabilities.expiration_check(),
             consensus_type_migration: section.capabilities.names().any(|name| MIGRATION.contains(&name)),
         };
@@ -119,7 +102,8 @@ impl Resources {
 
     /// Whether only the orderers' own organisations may use the channel.
     pub(crate) fn in_maintenance(&self) -> bool {
-        self.orderer.maintenance && self.orderer.consensus_type_migration
+        self.orderer.consensus_type_migration
+            && self.orderer.consensus_type.state() == consensus_type::State::Maintenance
     }
 
     /// Whether messages of expired identities are refused.
@@ -147,7 +131,7 @@ impl Resources {
             .as_ref()
             .ok_or("update leads to no configuration")?;
         let next = Self::new(self.channel().as_str(), config)?;
-        self.check_maintenance(&next)?;
+        maintenance::check(&self.orderer, &next.orderer, update)?;
         Ok(applied)
     }
 
@@ -160,31 +144,6 @@ impl Resources {
             &self.bundle,
             &packed(update),
         )?)?)
-    }
-
-    fn check_maintenance(&self, next: &Self) -> Result<(), MaintenanceError> {
-        let (from, to) = (&self.orderer, &next.orderer);
-        if !from.consensus_type_migration && to.maintenance {
-            return Err(MaintenanceError::StateDisabled);
-        }
-        if from.consensus_type == to.consensus_type {
-            return Ok(());
-        }
-        let types = (from.consensus_type.clone(), to.consensus_type.clone());
-        let (from_type, to_type) = types;
-        if !from.consensus_type_migration {
-            return Err(MaintenanceError::TypeDisabled {
-                from: from_type,
-                to: to_type,
-            });
-        }
-        if !from.maintenance || !to.maintenance {
-            return Err(MaintenanceError::NotInMaintenance {
-                from: from_type,
-                to: to_type,
-            });
-        }
-        Ok(())
     }
 }
 
