@@ -12,7 +12,7 @@ mod request;
 mod service;
 mod source;
 
-pub use answer::{Answer, FilteredAnswer};
+pub use answer::{Answer, FilteredAnswer, PrivateDataAnswer};
 pub use filtered::filtered_block;
 pub use handler::{DeliverHandler, DeliverSettings, ResponseStream};
 pub use request::identity_expires_at;

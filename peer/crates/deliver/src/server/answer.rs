@@ -44,6 +44,27 @@ impl Answer for peer::DeliverResponse {
     }
 }
 
+/// A peer's response that shows blocks with their private data, of which this peer has none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrivateDataAnswer(pub peer::DeliverResponse);
+
+impl Answer for PrivateDataAnswer {
+    const FORM: BlockForm = BlockForm::Full;
+
+    fn status(status: Status) -> Self {
+        Self(peer::DeliverResponse::status(status))
+    }
+
+    fn block(_channel: &str, block: Block) -> Self {
+        let block = peer::BlockAndPrivateData {
+            block: Some(block),
+            ..Default::default()
+        };
+        let block = peer::deliver_response::Type::BlockAndPrivateData(block);
+        Self(peer::DeliverResponse { r#type: Some(block) })
+    }
+}
+
 /// A peer's response that shows filtered blocks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FilteredAnswer(pub peer::DeliverResponse);

@@ -9,7 +9,7 @@ use protos::peer::deliver_server::Deliver;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::answer::FilteredAnswer;
+use super::answer::{FilteredAnswer, PrivateDataAnswer};
 use super::handler::{DeliverHandler, ResponseStream};
 
 /// The TLS certificate (DER) that a client showed.
@@ -39,6 +39,7 @@ impl PeerDeliverService {
 impl Deliver for PeerDeliverService {
     type DeliverStream = ResponseStream<DeliverResponse>;
     type DeliverFilteredStream = Pin<Box<dyn Stream<Item = Result<DeliverResponse, Status>> + Send>>;
+    type DeliverWithPrivateDataStream = Pin<Box<dyn Stream<Item = Result<DeliverResponse, Status>> + Send>>;
 
     async fn deliver(
         &self,
@@ -61,5 +62,18 @@ impl Deliver for PeerDeliverService {
         Ok(Response::new(Box::pin(
             answers.map(|answer| answer.map(|filtered| filtered.0)),
         )))
+    }
+
+    async fn deliver_with_private_data(
+        &self,
+        request: Request<Streaming<Envelope>>,
+    ) -> Result<Response<Self::DeliverWithPrivateDataStream>, Status> {
+        let certificate = client_certificate(&request);
+        let answers = self
+            .handler
+            .serve::<PrivateDataAnswer, _>(request.into_inner(), certificate);
+        Ok(Response::new(Box::pin(answers.map(|answer| {
+            answer.map(|with_private_data| with_private_data.0)
+        }))))
     }
 }
