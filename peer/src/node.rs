@@ -332,6 +332,7 @@ fn peer_routes(
         DeliverSettings {
             time_window: config.peer.authentication_timewindow,
             mutual_tls: config.peer.tls.enabled && config.peer.tls.client_auth_required,
+            no_expiration_checks: false,
             shutdown: tasks.token(),
         },
     );

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use protos::common::{Envelope, Status};
 use protos::orderer::BroadcastResponse;
-use protos::{UnpackedEnvelope, wire_message};
+use protos::wire_message;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tracing::{debug, error, warn};
 
-use crate::chain::{Chain, Message};
+use crate::chain::Message;
 use crate::processor::{Class, classify, unpack};
 use crate::registrar::Registrar;
 use crate::rejection::Rejection;
@@ -85,28 +85,27 @@ async fn order(registrar: &Arc<Registrar>, envelope: Envelope) -> Result<(), Rej
     match classify(message.channel_header.r#type) {
         Class::Config => Err(Rejection::NotDirect),
         Class::Normal => {
-            let sequence = registrar.processor(&chain).normal(&message)?;
+            let checking = (registrar.clone(), chain.clone());
+            let sequence = aside(move || checking.0.processor(&checking.1).normal(&message)).await?;
             chain.order(Message::Normal(envelope), sequence).await
         }
         Class::ConfigUpdate => {
-            let (config, sequence) = config_update(registrar, chain.clone(), message).await?;
+            let computing = (registrar.clone(), chain.clone());
+            let computed = aside(move || computing.0.processor(&computing.1).config_update(&message));
+            let (config, sequence) = computed.await?;
             chain.order(config, sequence).await
         }
     }
 }
 
-/// Computing a configuration parses all of a channel's certificates: too long for a runtime thread.
-async fn config_update(
-    registrar: &Arc<Registrar>,
-    chain: Arc<Chain>,
-    update: UnpackedEnvelope,
-) -> Result<(Message, u64), Rejection> {
-    let registrar = registrar.clone();
-    let computing = tokio::task::spawn_blocking(move || registrar.processor(&chain).config_update(&update));
-    match computing.await {
-        Ok(computed) => computed,
+/// Signatures and the certificates of a configuration take too long for a runtime thread.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Rejection> + Send + 'static,
+) -> Result<T, Rejection> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         Err(aborted) => {
-            error!(%aborted, "processing a configuration update was aborted");
+            error!(%aborted, "processing a message was aborted");
             Err(Rejection::Stopped)
         }
     }

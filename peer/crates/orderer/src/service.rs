@@ -23,6 +23,7 @@ impl OrdererService {
         let settings = DeliverSettings {
             time_window: registrar.settings().time_window,
             mutual_tls: registrar.settings().mutual_tls,
+            no_expiration_checks: registrar.settings().no_expiration_checks,
             shutdown: registrar.shutdown_token().clone(),
         };
         Self {

@@ -146,6 +146,7 @@ impl Peer {
         let settings = DeliverSettings {
             time_window: Duration::from_secs(900),
             mutual_tls: true,
+            no_expiration_checks: false,
             shutdown: shutdown.clone(),
         };
         let handler = DeliverHandler::new(Arc::new(Channels(ledger.clone())), settings);

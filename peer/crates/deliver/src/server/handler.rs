@@ -33,6 +33,8 @@ pub struct DeliverSettings {
     pub time_window: Duration,
     /// Whether clients must show a TLS certificate, which their requests are then bound to.
     pub mutual_tls: bool,
+    /// Goes on serving clients whose certificates have expired.
+    pub no_expiration_checks: bool,
     /// Ends all streams; without it a server that waits for its streams would never stop.
     pub shutdown: CancellationToken,
 }
@@ -139,14 +141,18 @@ impl<A: Answer> Session<A> {
             debug!(channel, "deliver request for an unknown channel");
             return End::Status(Status::NotFound);
         };
-        match self.open(&request, source) {
+        match self.open(&request, source).await {
             Ok(delivery) => delivery.run(&self.answers, &settings.shutdown).await,
             Err(status) => End::Status(status),
         }
     }
 
     /// The checks between finding the channel and the first block, in Fabric's order.
-    fn open(&self, request: &UnpackedEnvelope, source: Arc<dyn BlockSource>) -> Result<Delivery, Status> {
+    async fn open(
+        &self,
+        request: &UnpackedEnvelope,
+        source: Arc<dyn BlockSource>,
+    ) -> Result<Delivery, Status> {
         let channel = request.channel_header.channel_id.clone();
         let seek = SeekInfo::decode(request.data.clone()).map_err(|error| {
             warn!(channel, %error, "malformed seek info");
@@ -160,8 +166,9 @@ impl<A: Answer> Session<A> {
             warn!(channel, "deliver request refused, the consenter has failed");
             return Err(Status::ServiceUnavailable);
         }
-        let mut access = SessionAccess::new(source.clone(), A::FORM, request);
-        access.evaluate().map_err(|error| {
+        let check_expiration = !self.handler.settings.no_expiration_checks;
+        let mut access = SessionAccess::new(source.clone(), A::FORM, request, check_expiration);
+        access.evaluate().await.map_err(|error| {
             warn!(
                 channel,
                 error = wire_message(&error),
@@ -220,7 +227,7 @@ impl Delivery {
                 Ok(answer) => answer,
                 Err(status) => return End::Status(status),
             };
-            if let Err(error) = self.access.evaluate() {
+            if let Err(error) = self.access.evaluate().await {
                 let channel = self.channel;
                 warn!(
                     channel,

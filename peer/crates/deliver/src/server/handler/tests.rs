@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::client::test_positions::{newest, next_commit, oldest, specified};
-use crate::server::BlockForm;
+use crate::server::{BlockForm, PrivateDataAnswer};
 
 struct FakeSource {
     height: watch::Sender<u64>,
@@ -115,6 +115,10 @@ impl Fixture {
     }
 
     fn with_tls(height: u64, mutual_tls: Option<Option<Bytes>>) -> Self {
+        Self::with(height, mutual_tls, false)
+    }
+
+    fn with(height: u64, mutual_tls: Option<Option<Bytes>>, no_expiration_checks: bool) -> Self {
         let source = Arc::new(FakeSource {
             height: watch::Sender::new(height),
             serviceable: watch::Sender::new(true),
@@ -127,6 +131,7 @@ impl Fixture {
         let settings = DeliverSettings {
             time_window: Duration::from_secs(900),
             mutual_tls: mutual_tls.is_some(),
+            no_expiration_checks,
             shutdown: shutdown.clone(),
         };
         let handler = DeliverHandler::new(Arc::new(OneChannel(source.clone())), settings);
@@ -404,6 +409,21 @@ async fn an_expired_certificate_is_forbidden() {
             .await;
         assert_eq!(fixture.all().await.1, status);
     }
+    // unless the server does not look
+    let mut fixture = Fixture::with(1, None, true);
+    fixture.send(envelope(&header("ch"), creator(-3600), data)).await;
+    assert_eq!(fixture.all().await.1, Status::Success);
+}
+
+#[test]
+fn blocks_with_private_data_are_whole_blocks() {
+    let block = new_block(3, Bytes::new(), vec!["tx".into()]);
+    let answer = PrivateDataAnswer::block("ch", block.clone()).0;
+    let Some(protos::peer::deliver_response::Type::BlockAndPrivateData(with)) = answer.r#type else {
+        panic!("another type of answer");
+    };
+    assert_eq!((with.block, with.private_data_map.len()), (Some(block), 0));
+    assert_eq!(PrivateDataAnswer::FORM.resource(), "event/Block");
 }
 
 #[tokio::test]
