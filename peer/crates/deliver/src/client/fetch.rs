@@ -44,7 +44,12 @@ pub enum FetchError {
 }
 
 /// A request for that one block.
-pub(crate) fn single(position: Position) -> SeekInfo {
+pub(crate) fn single(position: Position, best_effort: bool) -> SeekInfo {
+    let error_response = if best_effort {
+        seek_info::SeekErrorResponse::BestEffort
+    } else {
+        seek_info::SeekErrorResponse::Strict
+    };
     let position = match position {
         Position::Newest => newest(),
         Position::Oldest => oldest(),
@@ -54,6 +59,7 @@ pub(crate) fn single(position: Position) -> SeekInfo {
         start: Some(position),
         stop: Some(position),
         behavior: seek_info::SeekBehavior::FailIfNotReady.into(),
+        error_response: error_response.into(),
         ..Default::default()
     }
 }
@@ -66,5 +72,18 @@ pub(crate) async fn read_block(mut answers: Deliveries, deadline: Duration) -> R
         Some(Ok(Delivered::Status(status))) => Err(FetchError::Refused(status)),
         Some(Err(status)) => Err(FetchError::Call(Box::new(status))),
         Some(Ok(Delivered::Filtered(_) | Delivered::Unknown)) | None => Err(FetchError::NoBlock),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Position, seek_info::SeekErrorResponse, single};
+
+    #[test]
+    fn best_effort_is_asked_for_only_when_wanted() {
+        let strict = single(Position::Newest, false);
+        assert_eq!(strict.error_response(), SeekErrorResponse::Strict);
+        let lenient = single(Position::Newest, true);
+        assert_eq!(lenient.error_response(), SeekErrorResponse::BestEffort);
     }
 }

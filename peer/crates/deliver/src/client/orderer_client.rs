@@ -23,6 +23,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 pub struct OrdererClient {
     client: AtomicBroadcastClient<Channel>,
     tls_cert_hash: Bytes,
+    best_effort: bool,
 }
 
 /// Why an envelope got no answer. A refusal is an answer.
@@ -58,6 +59,7 @@ impl OrdererClient {
         Self {
             client,
             tls_cert_hash,
+            best_effort: false,
         }
     }
 
@@ -79,6 +81,12 @@ impl OrdererClient {
         }
     }
 
+    /// Whether to take blocks also from a server that knows itself to be in trouble.
+    #[must_use]
+    pub fn with_best_effort(self, best_effort: bool) -> Self {
+        Self { best_effort, ..self }
+    }
+
     /// Fetches one block of a channel.
     ///
     /// # Errors
@@ -89,7 +97,12 @@ impl OrdererClient {
         channel: &str,
         position: Position,
     ) -> Result<Block, FetchError> {
-        let envelope = seek_envelope(signer, channel, &single(position), self.tls_cert_hash.clone())?;
+        let envelope = seek_envelope(
+            signer,
+            channel,
+            &single(position, self.best_effort),
+            self.tls_cert_hash.clone(),
+        )?;
         read_block(self.deliver(envelope), ANSWER_DEADLINE).await
     }
 

@@ -21,6 +21,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 pub struct PeerDeliverClient {
     client: DeliverClient<Channel>,
     tls_cert_hash: Bytes,
+    best_effort: bool,
 }
 
 impl PeerDeliverClient {
@@ -40,7 +41,14 @@ impl PeerDeliverClient {
         Self {
             client,
             tls_cert_hash,
+            best_effort: false,
         }
+    }
+
+    /// Whether to take blocks also from a server that knows itself to be in trouble.
+    #[must_use]
+    pub fn with_best_effort(self, best_effort: bool) -> Self {
+        Self { best_effort, ..self }
     }
 
     /// Fetches one block of a channel.
@@ -53,7 +61,12 @@ impl PeerDeliverClient {
         channel: &str,
         position: Position,
     ) -> Result<Block, FetchError> {
-        let envelope = seek_envelope(signer, channel, &single(position), self.tls_cert_hash.clone())?;
+        let envelope = seek_envelope(
+            signer,
+            channel,
+            &single(position, self.best_effort),
+            self.tls_cert_hash.clone(),
+        )?;
         read_block(self.deliver(envelope), ANSWER_DEADLINE).await
     }
 
