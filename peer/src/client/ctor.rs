@@ -14,6 +14,11 @@ pub enum CtorError {
     /// Not JSON.
     #[error("Chaincode argument error: not JSON")]
     NotJson(#[source] serde_json::Error),
+    /// Nothing at all.
+    #[error(
+        "empty JSON chaincode parameters must contain the following keys: 'Args' or 'Function' and 'Args'"
+    )]
+    Empty,
     /// No arguments.
     #[error(
         "Non-empty JSON chaincode parameters must contain the following keys: 'Args' or 'Function' and 'Args'"
@@ -46,6 +51,9 @@ pub enum CtorError {
 pub fn parse_ctor(json: &str) -> Result<Vec<Bytes>, CtorError> {
     let value: Value = serde_json::from_str(json).map_err(CtorError::NotJson)?;
     let object = value.as_object().ok_or(CtorError::WrongKeys)?;
+    if object.is_empty() {
+        return Err(CtorError::Empty);
+    }
     let field = |name: &str| {
         object
             .iter()
@@ -62,10 +70,12 @@ pub fn parse_ctor(json: &str) -> Result<Vec<Bytes>, CtorError> {
         .filter(|_| known)
         .ok_or(CtorError::WrongKeys)?;
     let mut call = Vec::with_capacity(args.len() + 1);
-    if let Some(function) = field("function") {
-        call.push(Bytes::from(
-            function.as_str().ok_or(CtorError::WrongKeys)?.to_owned(),
-        ));
+    let function = match field("function") {
+        Some(function) => function.as_str().ok_or(CtorError::WrongKeys)?,
+        None => "",
+    };
+    if !function.is_empty() {
+        call.push(Bytes::from(function.to_owned()));
     }
     for (index, arg) in args.iter().enumerate() {
         call.push(Bytes::from(
@@ -105,11 +115,13 @@ mod tests {
             ["put", "a"]
         );
         assert!(parse_ctor(r#"{"Args":[]}"#).unwrap().is_empty());
+        assert_eq!(parse_ctor(r#"{"function":"","Args":["a"]}"#).unwrap(), ["a"]);
     }
 
     #[test]
     fn other_forms_are_refused_with_a_reason() {
         assert!(matches!(parse_ctor("{"), Err(CtorError::NotJson(_))));
+        assert!(matches!(parse_ctor("{}"), Err(CtorError::Empty)));
         assert!(matches!(parse_ctor("[]"), Err(CtorError::WrongKeys)));
         assert!(matches!(
             parse_ctor(r#"{"Arg":["x"]}"#),
