@@ -1,13 +1,16 @@
 //! The command line: what can be asked, nothing of how it is done. Flags are Fabric's where they exist.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub mod chaincode;
 pub mod channel;
 pub mod config;
+mod connection_profile;
 pub mod context;
+pub mod go_flags;
 pub mod output;
 pub mod plugin;
 pub mod progress;
@@ -21,7 +24,7 @@ Exit codes:
 
 /// The endorsing peer for Hyperledger Fabric that its users extend without rebuilding it.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version, about, after_help = EXIT_CODES)]
+#[command(name = "peer", version, about, after_help = EXIT_CODES, args_override_self = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -29,6 +32,16 @@ pub struct Cli {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+impl Cli {
+    /// Reads a command line, the program's name first. Switches are taken as Fabric's scripts write them.
+    ///
+    /// # Errors
+    /// When the command line is wrong, and when it asks for help.
+    pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(go_flags::normalised(&Self::command(), arguments))
+    }
 }
 
 /// How results are printed.
@@ -48,11 +61,9 @@ pub enum Command {
     #[command(subcommand)]
     Node(NodeCommand),
     /// Create, join and look at channels.
-    #[command(subcommand)]
-    Channel(ChannelCommand),
+    Channel(ChannelArgs),
     /// Package, install, instantiate and call chaincode.
-    #[command(subcommand)]
-    Chaincode(ChaincodeCommand),
+    Chaincode(Box<ChaincodeArgs>),
     /// Look at the plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -87,30 +98,42 @@ Example:
     },
 }
 
-/// The orderer to send to.
+/// The orderer to send to. As in Fabric, every command below `channel` and `chaincode` takes these.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Orderer")]
 pub struct OrdererArgs {
     /// Ordering service endpoint, host:port. Default: from the channel's configuration.
-    #[arg(short = 'o', long = "orderer")]
+    #[arg(short = 'o', long = "orderer", global = true)]
     pub orderer: Option<String>,
     /// Use TLS towards the orderer.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub tls: bool,
     /// PEM file with the trusted roots of the orderer's certificate.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub cafile: Option<PathBuf>,
     /// The name expected in the orderer's certificate.
-    #[arg(long = "ordererTLSHostnameOverride")]
+    #[arg(long = "ordererTLSHostnameOverride", global = true)]
     pub hostname_override: Option<String>,
     /// Present a client certificate to the orderer.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub clientauth: bool,
     /// PEM file with the client's key, for --clientauth.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub keyfile: Option<PathBuf>,
     /// PEM file with the client's certificate, for --clientauth.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub certfile: Option<PathBuf>,
+    /// How long connecting to the orderer may take.
+    #[arg(long = "connTimeout", global = true, default_value = "3s")]
+    pub conn_timeout: String,
+    /// Accepted as in Fabric, at 0 only: the clock of certificate checks cannot be shifted.
+    #[arg(
+        long = "tlsHandshakeTimeShift",
+        global = true,
+        default_value = "0s",
+        hide = true
+    )]
+    pub handshake_time_shift: String,
 }
 
 /// The peers to ask.
@@ -122,6 +145,20 @@ pub struct PeerArgs {
     /// PEM file with the trusted roots of each --peerAddresses, in the same order.
     #[arg(long = "tlsRootCertFiles")]
     pub tls_roots: Vec<PathBuf>,
+    /// Connection profile, YAML or JSON: its endorsing peers of the channel replace --peerAddresses.
+    #[arg(long = "connectionProfile")]
+    pub connection_profile: Option<PathBuf>,
+}
+
+/// `peer channel …`
+#[derive(Debug, Args)]
+pub struct ChannelArgs {
+    /// The orderer.
+    #[command(flatten)]
+    pub orderer: OrdererArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ChannelCommand,
 }
 
 /// `peer channel …`
@@ -142,9 +179,6 @@ pub enum ChannelCommand {
         /// How long to wait for the new channel.
         #[arg(short = 't', long, default_value = "10s")]
         timeout: String,
-        /// The orderer.
-        #[command(flatten)]
-        orderer: OrdererArgs,
     },
     /// Let the peer join a channel.
     Join {
@@ -170,9 +204,9 @@ pub enum ChannelCommand {
         /// The channel.
         #[arg(short = 'c', long = "channelID")]
         channel: String,
-        /// The orderer.
-        #[command(flatten)]
-        orderer: OrdererArgs,
+        /// Take the block also from an orderer that says it is in trouble.
+        #[arg(long = "bestEffort")]
+        best_effort: bool,
     },
     /// Send a configuration update.
     Update {
@@ -182,9 +216,6 @@ pub enum ChannelCommand {
         /// The configuration update, an envelope.
         #[arg(short = 'f', long)]
         file: PathBuf,
-        /// The orderer.
-        #[command(flatten)]
-        orderer: OrdererArgs,
     },
     /// Add a signature to a configuration update, in place.
     Signconfigtx {
@@ -193,6 +224,9 @@ pub enum ChannelCommand {
         file: PathBuf,
     },
 }
+
+/// What --ctor is in Fabric when it is not given.
+const NO_CALL: &str = "{}";
 
 /// Name and version of a chaincode.
 #[derive(Clone, Debug, Args)]
@@ -214,6 +248,9 @@ pub struct ChaincodeSourceArgs {
     /// The chaincode's language: one of the loaded platforms.
     #[arg(short = 'l', long, default_value = "golang")]
     pub lang: String,
+    /// The input to put into the package, as Fabric does; nothing reads it.
+    #[arg(short = 'c', long, default_value = NO_CALL)]
+    pub ctor: String,
 }
 
 /// A call of a chaincode.
@@ -226,11 +263,8 @@ pub struct CallArgs {
     #[arg(short = 'n', long)]
     pub name: String,
     /// The call: {"Args":["function","argument",…]} or {"function":"…","Args":[…]}.
-    #[arg(short = 'c', long)]
+    #[arg(short = 'c', long, default_value = NO_CALL)]
     pub ctor: String,
-    /// Data that never reaches the ledger: {"key":"base64",…}.
-    #[arg(long)]
-    pub transient: Option<String>,
     /// The peers.
     #[command(flatten)]
     pub peers: PeerArgs,
@@ -246,7 +280,7 @@ pub struct DeployArgs {
     #[command(flatten)]
     pub id: ChaincodeName,
     /// Arguments of Init: {"Args":[…]}.
-    #[arg(short = 'c', long)]
+    #[arg(short = 'c', long, default_value = NO_CALL)]
     pub ctor: String,
     /// The endorsement policy, such as "OR('Org1MSP.member','Org2MSP.member')".
     #[arg(short = 'P', long)]
@@ -263,9 +297,12 @@ pub struct DeployArgs {
     /// The peers.
     #[command(flatten)]
     pub peers: PeerArgs,
-    /// The orderer.
-    #[command(flatten)]
-    pub orderer: OrdererArgs,
+    /// Private data collections, a JSON file in Fabric's form.
+    #[arg(long = "collections-config")]
+    pub collections_config: Option<PathBuf>,
+    /// The chaincode's folder. Accepted by upgrade as in Fabric; the installed package decides.
+    #[arg(short = 'p', long)]
+    pub path: Option<PathBuf>,
     /// Wait until the transaction is committed. Fabric's CLI does not for these two; here it may.
     #[arg(long = "waitForEvent")]
     pub wait_for_event: bool,
@@ -274,54 +311,86 @@ pub struct DeployArgs {
     pub wait_for_event_timeout: String,
 }
 
+/// What install installs.
+#[derive(Clone, Debug, Args)]
+pub struct InstallArgs {
+    /// The package file; instead of -p. With -n or -v it must be the package of that name and version.
+    pub file: Option<PathBuf>,
+    /// The chaincode's name.
+    #[arg(short = 'n', long)]
+    pub name: Option<String>,
+    /// The chaincode's version.
+    #[arg(short = 'v', long)]
+    pub version: Option<String>,
+    /// The chaincode's folder.
+    #[arg(short = 'p', long)]
+    pub path: Option<PathBuf>,
+    /// The chaincode's language: one of the loaded platforms.
+    #[arg(short = 'l', long, default_value = "golang")]
+    pub lang: String,
+    /// The input to put into the package, as Fabric does; nothing reads it.
+    #[arg(short = 'c', long, default_value = NO_CALL)]
+    pub ctor: String,
+    /// The peers.
+    #[command(flatten)]
+    pub peers: PeerArgs,
+}
+
+/// What package writes.
+#[derive(Clone, Debug, Args)]
+pub struct PackageArgs {
+    /// Name and version.
+    #[command(flatten)]
+    pub id: ChaincodeName,
+    /// The source.
+    #[command(flatten)]
+    pub source: ChaincodeSourceArgs,
+    /// Make a signed package: owner endorsement and instantiation policy.
+    #[arg(short = 's', long = "cc-package")]
+    pub signed: bool,
+    /// Add this identity's signature to the signed package.
+    #[arg(short = 'S', long)]
+    pub sign: bool,
+    /// Instantiation policy of the signed package. Default: an admin of this organisation.
+    #[arg(short = 'i', long = "instantiate-policy")]
+    pub instantiation_policy: Option<String>,
+    /// The package file.
+    pub file: PathBuf,
+}
+
+/// `peer chaincode …`
+#[derive(Debug, Args)]
+pub struct ChaincodeArgs {
+    /// The orderer.
+    #[command(flatten)]
+    pub orderer: OrdererArgs,
+    /// Data that never reaches the ledger: {"key":"base64",…}.
+    #[arg(long, global = true)]
+    pub transient: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ChaincodeCommand,
+}
+
 /// `peer chaincode …`
 #[derive(Debug, Subcommand)]
 pub enum ChaincodeCommand {
     /// Write a chaincode package to a file.
     #[command(after_help = "Example:\n  peer chaincode package -n mycc -v 1.0 -l node -p ./mycc mycc.cds")]
-    Package {
-        /// Name and version.
-        #[command(flatten)]
-        id: ChaincodeName,
-        /// The source.
-        #[command(flatten)]
-        source: ChaincodeSourceArgs,
-        /// Make a signed package: owner endorsement and instantiation policy.
-        #[arg(short = 's', long = "cc-package")]
-        signed: bool,
-        /// Add this identity's signature to the signed package.
-        #[arg(short = 'S', long)]
-        sign: bool,
-        /// Instantiation policy of the signed package. Default: an admin of this organisation.
-        #[arg(short = 'i', long = "instantiate-policy")]
-        instantiation_policy: Option<String>,
-        /// The package file.
-        file: PathBuf,
+    Package(PackageArgs),
+    /// Add this identity's signature to a signed package.
+    Signpackage {
+        /// The package file, made with `package -s -S`.
+        from: PathBuf,
+        /// Where the package with one more signature goes.
+        to: PathBuf,
     },
     /// Install a package, or package and install a folder, on the peer.
     #[command(after_help = "\
 Examples:
   peer chaincode install mycc.cds
   peer chaincode install -n mycc -v 1.0 -l node -p ./mycc")]
-    Install {
-        /// The package file; instead of -n, -v, -p.
-        file: Option<PathBuf>,
-        /// The chaincode's name.
-        #[arg(short = 'n', long)]
-        name: Option<String>,
-        /// The chaincode's version.
-        #[arg(short = 'v', long)]
-        version: Option<String>,
-        /// The chaincode's folder.
-        #[arg(short = 'p', long)]
-        path: Option<PathBuf>,
-        /// The chaincode's language: one of the loaded platforms.
-        #[arg(short = 'l', long, default_value = "golang")]
-        lang: String,
-        /// The peers.
-        #[command(flatten)]
-        peers: PeerArgs,
-    },
+    Install(InstallArgs),
     /// Define an installed chaincode on a channel and run its Init.
     Instantiate(DeployArgs),
     /// Replace the version of a chaincode on a channel and run its Init.
@@ -331,9 +400,6 @@ Examples:
         /// The call.
         #[command(flatten)]
         call: CallArgs,
-        /// The orderer.
-        #[command(flatten)]
-        orderer: OrdererArgs,
         /// Wait until the transaction is committed on every peer asked.
         #[arg(long = "waitForEvent")]
         wait_for_event: bool,
@@ -433,11 +499,4 @@ pub struct DevArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        super::Cli::command().debug_assert();
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The client's half of the protocol: proposals, transactions, connections. The command line, the
 //! development network, the load generator and the tests use it.
 
+pub mod collections;
 pub mod connection;
 pub mod ctor;
 pub mod package;

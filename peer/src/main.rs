@@ -5,7 +5,6 @@
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
-use clap::Parser;
 use core_config::Override;
 use peer::cli::context::Context;
 use peer::cli::{Cli, Command, NodeCommand, chaincode, channel, config, output, plugin};
@@ -16,7 +15,10 @@ fn main() -> ExitCode {
     if let Some(code) = container::sandbox::run_if_requested() {
         return code;
     }
-    let cli = Cli::parse();
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("could not start the runtime: {error}")),
@@ -42,8 +44,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let context = Context::load(cli.output, overrides.into_iter().collect())?;
             node::run(context.config).await
         }
-        Command::Channel(command) => channel::run(&Context::load(cli.output, Vec::new())?, command).await,
-        Command::Chaincode(command) => chaincode::run(&Context::load(cli.output, Vec::new())?, command).await,
+        Command::Channel(args) => channel::run(&Context::load(cli.output, Vec::new())?, args).await,
+        Command::Chaincode(args) => chaincode::run(&Context::load(cli.output, Vec::new())?, *args).await,
         Command::Plugin(command) => plugin::run(&Context::load(cli.output, Vec::new())?, &command),
         Command::Config(command) => config::run(&Context::load(cli.output, Vec::new())?, &command),
         Command::Dev(args) => dev::run(&args, cli.output).await,

@@ -1,6 +1,7 @@
 //! `peer chaincode …`
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
@@ -11,60 +12,47 @@ use protos::common::{Envelope, Status};
 use protos::peer::{ChaincodeInput, ChaincodeQueryResponse, ProposalResponse, TxValidationCode};
 use serde::Serialize;
 
-use super::context::{Context, duration, read, write};
+use super::context::{Context, OrdererWanted, duration, read, write};
 use super::progress::during;
-use super::{CallArgs, ChaincodeCommand, DeployArgs, OrdererArgs, PeerArgs, output};
+use super::{
+    CallArgs, ChaincodeArgs, ChaincodeCommand, DeployArgs, InstallArgs, NO_CALL, OrdererArgs, PackageArgs,
+    PeerArgs, output,
+};
+use crate::client::collections::collection_package;
 use crate::client::connection::PeerConnection;
 use crate::client::ctor::{parse_ctor, parse_transient};
-use crate::client::package::{DeploymentSpec, PackageRequest, package, sign_package};
+use crate::client::package::{
+    DeploymentSpec, PackageRequest, expect_package, package, sign_again, sign_package,
+};
 use crate::client::proposal::{PreparedProposal, ProposalRequest};
 use crate::node::plugins;
+
+/// Data that never reaches the ledger.
+type Transient = BTreeMap<String, Bytes>;
 
 /// Runs a command.
 ///
 /// # Errors
 /// Whatever stopped it.
-pub async fn run(context: &Context, command: ChaincodeCommand) -> Result<()> {
-    match command {
-        ChaincodeCommand::Package {
-            id,
-            source,
-            signed,
-            sign,
-            instantiation_policy,
-            file,
-        } => {
-            let request = PackageRequest {
-                name: id.name,
-                version: id.version,
-                path: source.path,
-                lang: source.lang,
-            };
-            let bytes = packaged(context, &request).await?;
-            let bytes = if signed || sign {
-                let identity = context.identity()?;
-                sign_package(&bytes, instantiation_policy.as_deref(), sign, identity.signer())?
-            } else {
-                bytes
-            };
-            write_package(context, &file, &bytes)
+pub async fn run(context: &Context, args: ChaincodeArgs) -> Result<()> {
+    let orderer = &args.orderer;
+    let transient = args.transient.as_deref().map(parse_transient).transpose()?;
+    let transient = transient.unwrap_or_default();
+    match args.command {
+        ChaincodeCommand::Package(args) => package_to_file(context, args).await,
+        ChaincodeCommand::Signpackage { from, to } => {
+            let signed = sign_again(&read(&from)?, context.identity()?.signer());
+            let signed = signed.with_context(|| format!("{} cannot be signed", from.display()))?;
+            write_package(context, &to, &signed)
         }
-        ChaincodeCommand::Install {
-            file,
-            name,
-            version,
-            path,
-            lang,
-            peers,
-        } => {
-            let bytes = package_to_install(context, file.as_deref(), name, version, path, lang).await?;
-            install(context, bytes, &peers).await
+        ChaincodeCommand::Install(args) => {
+            let peers = args.peers.clone();
+            install(context, package_to_install(context, args).await?, &peers).await
         }
-        ChaincodeCommand::Instantiate(args) => deploy(context, "deploy", args).await,
-        ChaincodeCommand::Upgrade(args) => deploy(context, "upgrade", args).await,
+        ChaincodeCommand::Instantiate(args) => deploy(context, "deploy", args, orderer, transient).await,
+        ChaincodeCommand::Upgrade(args) => deploy(context, "upgrade", args, orderer, transient).await,
         ChaincodeCommand::Invoke {
             call,
-            orderer,
             wait_for_event,
             wait_for_event_timeout,
             is_init,
@@ -74,12 +62,12 @@ pub async fn run(context: &Context, command: ChaincodeCommand) -> Result<()> {
                 .transpose()?;
             let request = ProposalRequest {
                 is_init,
-                ..call_request(&call)?
+                ..call_request(&call, transient)?
             };
-            let submitted = submit(context, request, &call.peers, &orderer, wait).await?;
+            let submitted = submit(context, request, &call.peers, orderer, wait).await?;
             output::result(context.output, &submitted, Submitted::text)
         }
-        ChaincodeCommand::Query { call, raw, hex } => query(context, &call, raw, hex).await,
+        ChaincodeCommand::Query { call, raw, hex } => query(context, &call, transient, raw, hex).await,
         ChaincodeCommand::List {
             installed,
             channel,
@@ -94,6 +82,58 @@ pub async fn run(context: &Context, command: ChaincodeCommand) -> Result<()> {
             list(context, &channel, &peers).await
         }
     }
+}
+
+async fn package_to_file(context: &Context, args: PackageArgs) -> Result<()> {
+    let request = PackageRequest {
+        name: args.id.name,
+        version: args.id.version,
+        path: args.source.path,
+        lang: args.source.lang,
+        input: package_input(&args.source.ctor)?,
+    };
+    let mut bytes = packaged(context, &request).await?;
+    if args.signed || args.sign {
+        let identity = context.identity()?;
+        let policy = args.instantiation_policy.as_deref();
+        bytes = sign_package(&bytes, policy, args.sign, identity.signer())?;
+    }
+    write_package(context, &args.file, &bytes)
+}
+
+async fn package_to_install(context: &Context, args: InstallArgs) -> Result<Bytes> {
+    match (args.file, args.name, args.version, args.path) {
+        (Some(file), name, version, _) => {
+            let bytes = read(&file)?;
+            expect_package(&bytes, name.as_deref(), version.as_deref())
+                .with_context(|| format!("{} is not installed", file.display()))?;
+            Ok(bytes)
+        }
+        (None, Some(name), Some(version), Some(path)) => {
+            let request = PackageRequest {
+                name,
+                version,
+                path,
+                lang: args.lang,
+                input: package_input(&args.ctor)?,
+            };
+            packaged(context, &request).await
+        }
+        _ => bail!("give a package file, or -n NAME -v VERSION -p FOLDER"),
+    }
+}
+
+/// The input of a package; Fabric's default says nothing.
+fn package_input(ctor: &str) -> Result<ChaincodeInput> {
+    let args = if ctor == NO_CALL {
+        Vec::new()
+    } else {
+        parse_ctor(ctor)?
+    };
+    Ok(ChaincodeInput {
+        args,
+        ..Default::default()
+    })
 }
 
 fn write_package(context: &Context, file: &Path, package: &[u8]) -> Result<()> {
@@ -118,36 +158,10 @@ async fn packaged(context: &Context, request: &PackageRequest) -> Result<Bytes> 
     Ok(during("packaging the chaincode", package(&platforms, request)).await?)
 }
 
-async fn package_to_install(
-    context: &Context,
-    file: Option<&Path>,
-    name: Option<String>,
-    version: Option<String>,
-    path: Option<PathBuf>,
-    lang: String,
-) -> Result<Bytes> {
-    match (file, name, version, path) {
-        (Some(file), ..) => read(file),
-        (None, Some(name), Some(version), Some(path)) => {
-            packaged(
-                context,
-                &PackageRequest {
-                    name,
-                    version,
-                    path,
-                    lang,
-                },
-            )
-            .await
-        }
-        _ => bail!("give a package file, or -n NAME -v VERSION -p FOLDER"),
-    }
-}
-
 async fn install(context: &Context, package: Bytes, peers: &PeerArgs) -> Result<()> {
     let identity = context.identity()?;
     let request = ProposalRequest::new("", "lscc", [Bytes::from_static(b"install"), package]);
-    for target in context.peers(peers)? {
+    for target in context.peers(peers, "")? {
         let peer = PeerConnection::open(&target).await?;
         let signed = PreparedProposal::new(&request, identity.signer())?.signed;
         during("installing the chaincode", peer.call(signed)).await?;
@@ -155,7 +169,13 @@ async fn install(context: &Context, package: Bytes, peers: &PeerArgs) -> Result<
     output::result(context.output, &"installed", |done| (*done).to_owned())
 }
 
-async fn deploy(context: &Context, function: &str, args: DeployArgs) -> Result<()> {
+async fn deploy(
+    context: &Context,
+    function: &str,
+    args: DeployArgs,
+    orderer: &OrdererArgs,
+    transient: Transient,
+) -> Result<()> {
     let input = ChaincodeInput {
         args: parse_ctor(&args.ctor)?,
         ..Default::default()
@@ -170,9 +190,10 @@ async fn deploy(context: &Context, function: &str, args: DeployArgs) -> Result<(
         name: &args.id.name,
         version: &args.id.version,
         lang: &args.lang,
+        path: args.path.as_deref(),
         input,
     };
-    let call: [Bytes; 6] = [
+    let mut call: Vec<Bytes> = vec![
         function.to_owned().into(),
         args.channel.clone().into(),
         spec.encode().into(),
@@ -180,22 +201,25 @@ async fn deploy(context: &Context, function: &str, args: DeployArgs) -> Result<(
         args.escc.into(),
         args.vscc.into(),
     ];
+    if let Some(file) = &args.collections_config {
+        let package = collection_package(&read(file)?);
+        let package = package
+            .with_context(|| format!("invalid collection configuration in file {}", file.display()))?;
+        call.push(package.into());
+    }
     let wait = args
         .wait_for_event
         .then(|| duration(&args.wait_for_event_timeout))
         .transpose()?;
-    let request = ProposalRequest::new(&args.channel, "lscc", call);
-    let submitted = submit(context, request, &args.peers, &args.orderer, wait).await?;
+    let request = ProposalRequest {
+        transient,
+        ..ProposalRequest::new(&args.channel, "lscc", call)
+    };
+    let submitted = submit(context, request, &args.peers, orderer, wait).await?;
     output::result(context.output, &submitted, Submitted::text)
 }
 
-fn call_request(call: &CallArgs) -> Result<ProposalRequest> {
-    let transient = call
-        .transient
-        .as_deref()
-        .map(parse_transient)
-        .transpose()?
-        .unwrap_or_default();
+fn call_request(call: &CallArgs, transient: Transient) -> Result<ProposalRequest> {
     Ok(ProposalRequest {
         transient,
         ..ProposalRequest::new(&call.channel, &call.name, parse_ctor(&call.ctor)?)
@@ -239,7 +263,7 @@ async fn submit(
     let identity = context.identity()?;
     let signer = identity.signer();
     let mut connections = Vec::new();
-    for target in context.peers(peers)? {
+    for target in context.peers(peers, &request.channel)? {
         connections.push(PeerConnection::open(&target).await?);
     }
     request.tls_cert_hash = connections
@@ -259,7 +283,12 @@ async fn submit(
             listeners.push(CommitListener::open(&client, signer, &request.channel, limit).await?);
         }
     }
-    broadcast(context, orderer, &request.channel, signer, envelope).await?;
+    let wanted = OrdererWanted {
+        args: orderer,
+        profile: peers.connection_profile.as_deref(),
+        peer: connections.first(),
+    };
+    broadcast(context, wanted, &request.channel, signer, envelope).await?;
     let mut submitted = described(&proposal, responses.into_iter().next().unwrap_or_default())?;
     for listener in &mut listeners {
         let limit = wait.unwrap_or_default();
@@ -283,7 +312,7 @@ async fn submit(
 /// Sends an envelope to the orderer and takes nothing but success for an answer.
 pub(super) async fn broadcast(
     context: &Context,
-    orderer: &OrdererArgs,
+    orderer: OrdererWanted<'_>,
     channel: &str,
     signer: &LocalSigner,
     envelope: Envelope,
@@ -318,12 +347,22 @@ struct Queried {
     payload: String,
 }
 
-async fn query(context: &Context, call: &CallArgs, raw: bool, hexadecimal: bool) -> Result<()> {
+async fn query(
+    context: &Context,
+    call: &CallArgs,
+    transient: Transient,
+    raw: bool,
+    hexadecimal: bool,
+) -> Result<()> {
+    if raw && hexadecimal {
+        bail!("options --raw (-r) and --hex (-x) are not compatible");
+    }
+    let request = call_request(call, transient)?;
     let identity = context.identity()?;
-    let peer = context.peer(&call.peers).await?;
+    let peer = context.peer(&call.peers, &call.channel, "query").await?;
     let request = ProposalRequest {
         tls_cert_hash: peer.tls_cert_hash(),
-        ..call_request(call)?
+        ..request
     };
     let proposal = PreparedProposal::new(&request, identity.signer())?;
     let payload = during("querying", peer.call(proposal.signed)).await?;
@@ -357,7 +396,7 @@ async fn list(context: &Context, channel: &str, peers: &PeerArgs) -> Result<()> 
         "getchaincodes"
     };
     let identity = context.identity()?;
-    let peer = context.peer(peers).await?;
+    let peer = context.peer(peers, channel, "list").await?;
     let proposal = PreparedProposal::new(
         &ProposalRequest::new(channel, "lscc", [function]),
         identity.signer(),

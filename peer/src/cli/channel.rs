@@ -16,9 +16,9 @@ use protos::peer::ChannelQueryResponse;
 use serde::Serialize;
 
 use super::chaincode::broadcast;
-use super::context::{Context, duration, read, write};
+use super::context::{Context, OrdererWanted, duration, read, write};
 use super::progress::during;
-use super::{ChannelCommand, OrdererArgs, PeerArgs, output};
+use super::{ChannelArgs, ChannelCommand, PeerArgs, output};
 use crate::client::proposal::{PreparedProposal, ProposalRequest, sign_payload, signature_header};
 
 /// How long to wait between two looks for a new channel's genesis block.
@@ -28,18 +28,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// Whatever stopped it.
-pub async fn run(context: &Context, command: ChannelCommand) -> Result<()> {
-    match command {
+pub async fn run(context: &Context, args: ChannelArgs) -> Result<()> {
+    let orderer = OrdererWanted::by(&args.orderer);
+    match args.command {
         ChannelCommand::Create {
             channel,
             file,
             output_block,
             timeout,
-            orderer,
         } => {
             let file =
                 file.context("give the channel creation transaction with -f, as configtxgen writes it")?;
-            let block = create(context, &channel, &file, duration(&timeout)?, &orderer).await?;
+            let block = create(context, &channel, &file, duration(&timeout)?, orderer).await?;
             let to = output_block.unwrap_or_else(|| PathBuf::from(format!("{channel}.block")));
             written(context, &to, &block)
         }
@@ -59,20 +59,16 @@ pub async fn run(context: &Context, command: ChannelCommand) -> Result<()> {
             which,
             file,
             channel,
-            orderer,
+            best_effort,
         } => {
-            let block = fetch(context, &channel, &which, &orderer).await?;
+            let block = fetch(context, &channel, &which, orderer, best_effort).await?;
             let to = file.unwrap_or_else(|| PathBuf::from(format!("{channel}_{which}.block")));
             written(context, &to, &block)
         }
-        ChannelCommand::Update {
-            channel,
-            file,
-            orderer,
-        } => {
+        ChannelCommand::Update { channel, file } => {
             let identity = context.identity()?;
             let update = signed_update(&file, Some(&channel), identity.signer())?;
-            broadcast(context, &orderer, &channel, identity.signer(), update).await?;
+            broadcast(context, orderer, &channel, identity.signer(), update).await?;
             output::result(context.output, &"updated", |done| (*done).to_owned())
         }
         ChannelCommand::Signconfigtx { file } => {
@@ -85,7 +81,7 @@ pub async fn run(context: &Context, command: ChannelCommand) -> Result<()> {
 
 async fn call(context: &Context, channel: &str, chaincode: &str, args: Vec<Bytes>) -> Result<Bytes> {
     let identity = context.identity()?;
-    let peer = context.peer(&PeerArgs::default()).await?;
+    let peer = context.peer(&PeerArgs::default(), channel, "channel").await?;
     let proposal = PreparedProposal::new(&ProposalRequest::new(channel, chaincode, args), identity.signer())?;
     Ok(peer.call(proposal.signed).await?)
 }
@@ -118,9 +114,9 @@ async fn create(
     channel: &str,
     file: &Path,
     timeout: Duration,
-    orderer: &OrdererArgs,
+    orderer: OrdererWanted<'_>,
 ) -> Result<Block> {
-    if orderer.orderer.is_none() {
+    if orderer.args.orderer.is_none() {
         bail!("a new channel has no configuration that names an orderer: give it with -o");
     }
     let identity = context.identity()?;
@@ -229,7 +225,13 @@ async fn getinfo(context: &Context, channel: &str) -> Result<()> {
     })
 }
 
-async fn fetch(context: &Context, channel: &str, which: &str, orderer: &OrdererArgs) -> Result<Block> {
+async fn fetch(
+    context: &Context,
+    channel: &str,
+    which: &str,
+    orderer: OrdererWanted<'_>,
+    best_effort: bool,
+) -> Result<Block> {
     let identity = context.identity()?;
     let signer = identity.signer();
     let position = match which {
@@ -240,15 +242,16 @@ async fn fetch(context: &Context, channel: &str, which: &str, orderer: &OrdererA
             format!("fetch target illegal: {number}; newest, oldest, config or a number")
         })?)),
     };
-    if orderer.orderer.is_some() {
+    if orderer.args.orderer.is_some() {
         let orderer = context.orderer(orderer, channel, signer).await?;
+        let orderer = orderer.with_best_effort(best_effort);
         return Ok(match position {
             Some(position) => orderer.fetch_block(signer, channel, position).await?,
             None => orderer.fetch_config_block(signer, channel).await?,
         });
     }
-    let peer = context.peer(&PeerArgs::default()).await?;
-    let peer = PeerDeliverClient::new(peer.channel(), peer.tls_cert_hash());
+    let peer = context.peer(&PeerArgs::default(), channel, "channel").await?;
+    let peer = PeerDeliverClient::new(peer.channel(), peer.tls_cert_hash()).with_best_effort(best_effort);
     Ok(match position {
         Some(position) => peer.fetch_block(signer, channel, position).await?,
         None => peer.fetch_config_block(signer, channel).await?,

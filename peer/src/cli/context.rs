@@ -12,6 +12,7 @@ use msp::{LocalMsp, LocalSigner};
 use prost::Message;
 use protos::common::Block;
 
+use super::connection_profile::{ConnectionProfile, Endpoint};
 use super::{OrdererArgs, Output, PeerArgs};
 use crate::client::connection::PeerConnection;
 use crate::client::proposal::{PreparedProposal, ProposalRequest};
@@ -55,18 +56,33 @@ impl Context {
         })
     }
 
-    /// The peers a command is for: those of the flags, else `peer.address`.
+    /// The peers a command is for: those of the connection profile, else those of the flags, else `peer.address`.
     ///
     /// # Errors
-    /// When TLS files are missing or do not match the addresses.
-    pub fn peers(&self, args: &PeerArgs) -> Result<Vec<GrpcTarget>> {
-        let tls = self.config.peer.tls.enabled;
-        if args.addresses.is_empty() {
-            let root = self.config.peer.tls.rootcert_file.as_deref();
-            let name = self.config.peer.tls.server_host_override.clone();
-            return Ok(vec![self.target(&self.config.peer.address, tls, root, name)?]);
+    /// When TLS files are missing or do not match the addresses, or the profile names no peer.
+    pub fn peers(&self, args: &PeerArgs, channel: &str) -> Result<Vec<GrpcTarget>> {
+        let config = &self.config.peer;
+        if let Some(path) = &args.connection_profile {
+            let endpoints = ConnectionProfile::read(path)?.endorsers(channel)?;
+            if endpoints.is_empty() {
+                bail!("connection profile {} names no endorsing peer", path.display());
+            }
+            return endpoints
+                .into_iter()
+                .map(|endpoint| self.listed(endpoint))
+                .collect();
         }
-        if tls && args.tls_roots.len() != args.addresses.len() {
+        let name = config.tls.server_host_override.as_deref();
+        if args.addresses.is_empty() {
+            let root = config.tls.rootcert_file.as_deref();
+            return Ok(vec![self.target(
+                &config.address,
+                config.tls.enabled,
+                root,
+                name,
+            )?]);
+        }
+        if config.tls.enabled && args.tls_roots.len() != args.addresses.len() {
             bail!(
                 "number of --peerAddresses ({}) does not match the number of --tlsRootCertFiles ({})",
                 args.addresses.len(),
@@ -81,55 +97,86 @@ impl Context {
         args.addresses
             .iter()
             .zip(roots)
-            .map(|(address, root)| self.target(address, tls, root, None))
+            .map(|(address, root)| self.target(address, config.tls.enabled, root, name))
             .collect()
     }
 
-    /// Connects to the first of the peers.
+    /// Connects to the only peer of a command that asks one.
     ///
     /// # Errors
-    /// When there is no connection.
-    pub async fn peer(&self, args: &PeerArgs) -> Result<PeerConnection> {
-        let targets = self.peers(args)?;
-        let target = targets.first().context("no peer address given")?;
-        Ok(PeerConnection::open(target).await?)
+    /// When the arguments name several, or there is no connection.
+    pub async fn peer(&self, args: &PeerArgs, channel: &str, command: &str) -> Result<PeerConnection> {
+        match self.peers(args, channel)?.as_slice() {
+            [target] => Ok(PeerConnection::open(target).await?),
+            targets => bail!(
+                "'{command}' command can only be executed against one peer. received {}",
+                targets.len()
+            ),
+        }
     }
 
-    /// Connects to the orderer of the flags, else to the first that the channel's configuration names.
+    /// Connects to the orderer of the flags, else to the connection profile's, else to the first that the channel's
+    /// configuration names. `peer` is asked for that configuration; without one, the peer at `peer.address` is.
     ///
     /// # Errors
     /// When there is no orderer to be found or no connection.
     pub async fn orderer(
         &self,
-        args: &OrdererArgs,
+        wanted: OrdererWanted<'_>,
         channel: &str,
         signer: &LocalSigner,
     ) -> Result<OrdererClient> {
-        let target = match &args.orderer {
-            Some(address) => {
-                let mut target = self.target(
-                    address,
-                    args.tls,
-                    args.cafile.as_deref(),
-                    args.hostname_override.clone(),
-                )?;
-                if let (Some(tls), true) = (&mut target.tls, args.clientauth) {
-                    tls.identity = client_identity(args.certfile.as_deref(), args.keyfile.as_deref())?;
-                }
-                target
-            }
-            None => self.orderer_of_channel(args, channel, signer).await?,
+        let args = wanted.args;
+        if duration(&args.handshake_time_shift)? != Duration::ZERO {
+            bail!(
+                "--tlsHandshakeTimeShift is not supported, certificates are checked by the clock of this machine: \
+                 set the clock, or renew the certificate"
+            );
+        }
+        let mut target = match (&args.orderer, wanted.profile) {
+            (Some(address), _) => self.target(
+                address,
+                args.tls,
+                args.cafile.as_deref(),
+                args.hostname_override.as_deref(),
+            )?,
+            (None, Some(path)) => match ConnectionProfile::read(path)?.orderer(channel)? {
+                Some(endpoint) => self.listed(endpoint)?,
+                None => self.orderer_of_channel(&wanted, channel, signer).await?,
+            },
+            (None, None) => self.orderer_of_channel(&wanted, channel, signer).await?,
         };
+        if let (Some(tls), true) = (&mut target.tls, args.clientauth) {
+            tls.identity = Some(self.orderer_identity(args)?);
+        }
+        target.connect_timeout = duration(&args.conn_timeout)?;
         Ok(OrdererClient::connect(&target).await?)
+    }
+
+    /// What the client shows to an orderer: the pair of the flags, else the one that it shows to peers.
+    fn orderer_identity(&self, args: &OrdererArgs) -> Result<ClientIdentity> {
+        match (&args.certfile, &args.keyfile) {
+            (Some(certificate), Some(key)) => client_identity(certificate, key),
+            (None, None) => {
+                let pair = self.config.peer.tls.client_pair();
+                let (certificate, key) = pair.context("--clientauth needs --certfile and --keyfile")?;
+                client_identity(certificate, key)
+            }
+            _ => bail!("--clientauth needs both --certfile and --keyfile"),
+        }
     }
 
     async fn orderer_of_channel(
         &self,
-        args: &OrdererArgs,
+        wanted: &OrdererWanted<'_>,
         channel: &str,
         signer: &LocalSigner,
     ) -> Result<GrpcTarget> {
-        let peer = self.peer(&PeerArgs::default()).await?;
+        let args = wanted.args;
+        let peer = match wanted.peer {
+            Some(peer) => peer.clone(),
+            None => self.peer(&PeerArgs::default(), channel, "").await?,
+        };
         let request = ProposalRequest::new("", "cscc", ["GetConfigBlock".to_owned(), channel.to_owned()]);
         let block = peer.call(PreparedProposal::new(&request, signer)?.signed).await;
         let block =
@@ -143,10 +190,28 @@ impl Context {
             &endpoint.address,
             tls,
             args.cafile.as_deref(),
-            args.hostname_override.clone(),
+            args.hostname_override.as_deref(),
         )?;
         if let (Some(tls), None) = (&mut target.tls, &args.cafile) {
             tls.roots = endpoint.tls_roots;
+        }
+        Ok(target)
+    }
+
+    /// A node of a connection profile. What the profile leaves open is as in the configuration.
+    fn listed(&self, endpoint: Endpoint) -> Result<GrpcTarget> {
+        let config = &self.config.peer.tls;
+        let name = endpoint
+            .server_name
+            .or_else(|| config.server_host_override.clone());
+        let root = config
+            .rootcert_file
+            .as_deref()
+            .filter(|_| endpoint.roots.is_empty());
+        let tls = endpoint.tls.unwrap_or(config.enabled);
+        let mut target = self.target(&endpoint.address, tls, root, name.as_deref())?;
+        if let Some(tls) = &mut target.tls {
+            tls.roots.extend(endpoint.roots);
         }
         Ok(target)
     }
@@ -156,7 +221,7 @@ impl Context {
         address: &str,
         tls: bool,
         root: Option<&Path>,
-        name: Option<String>,
+        name: Option<&str>,
     ) -> Result<GrpcTarget> {
         let tls = if tls { Some(self.tls(root, name)?) } else { None };
         Ok(GrpcTarget {
@@ -167,30 +232,50 @@ impl Context {
         })
     }
 
-    fn tls(&self, root: Option<&Path>, server_name: Option<String>) -> Result<ClientTls> {
+    fn tls(&self, root: Option<&Path>, server_name: Option<&str>) -> Result<ClientTls> {
         let roots = root.map(read).transpose()?.into_iter().collect();
         let identity = match self.config.peer.tls.client_pair() {
             Some((certificate, key)) if self.config.peer.tls.client_auth_required => {
-                client_identity(Some(certificate), Some(key))?
+                Some(client_identity(certificate, key)?)
             }
             _ => None,
         };
         Ok(ClientTls {
             roots,
             identity,
-            server_name,
+            server_name: server_name.map(str::to_owned),
         })
     }
 }
 
-fn client_identity(certificate: Option<&Path>, key: Option<&Path>) -> Result<Option<ClientIdentity>> {
-    let (Some(certificate), Some(key)) = (certificate, key) else {
-        bail!("mutual TLS needs both a client certificate and its key");
-    };
-    Ok(Some(ClientIdentity {
+/// Which orderer a command wants, and whom to ask for one.
+#[derive(Clone, Copy, Debug)]
+pub struct OrdererWanted<'a> {
+    /// The flags.
+    pub args: &'a OrdererArgs,
+    /// The connection profile, if one was given.
+    pub profile: Option<&'a Path>,
+    /// The peer that the command talks to already.
+    pub peer: Option<&'a PeerConnection>,
+}
+
+impl<'a> OrdererWanted<'a> {
+    /// Only the flags say it.
+    #[must_use]
+    pub fn by(args: &'a OrdererArgs) -> Self {
+        Self {
+            args,
+            profile: None,
+            peer: None,
+        }
+    }
+}
+
+fn client_identity(certificate: &Path, key: &Path) -> Result<ClientIdentity> {
+    Ok(ClientIdentity {
         certificate_pem: read(certificate)?,
         key_pem: read(key)?,
-    }))
+    })
 }
 
 /// Reads a file, naming it on failure.
@@ -218,4 +303,104 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn duration(text: &str) -> Result<Duration> {
     core_config::parse_duration(text)
         .with_context(|| format!("{text:?} is not a duration such as 30s or 1m30s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(variables: &[(&str, &str)]) -> Context {
+        let options = LoadOptions {
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            current_dir: "/".into(),
+            search: Vec::new(),
+            program_dir: None,
+            overrides: Vec::new(),
+        };
+        Context {
+            config: CoreConfig::load(&options).unwrap(),
+            output: Output::Text,
+        }
+    }
+
+    fn peers(addresses: &[&str]) -> PeerArgs {
+        PeerArgs {
+            addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+            ..PeerArgs::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_for_one_peer_refuses_several() {
+        let refused = context(&[])
+            .peer(&peers(&["a:1", "b:1"]), "c", "query")
+            .await
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "'query' command can only be executed against one peer. received 2"
+        );
+    }
+
+    #[test]
+    fn the_name_to_expect_is_kept_with_addresses_of_the_command_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root.pem");
+        std::fs::write(&root, "PEM").unwrap();
+        let context = context(&[
+            ("CORE_PEER_TLS_ENABLED", "true"),
+            ("CORE_PEER_TLS_ROOTCERT_FILE", root.to_str().unwrap()),
+            ("CORE_PEER_TLS_SERVERHOSTOVERRIDE", "peer0"),
+        ]);
+        let mut args = peers(&["a:1"]);
+        args.tls_roots = vec![root];
+        for args in [args, PeerArgs::default()] {
+            let targets = context.peers(&args, "c").unwrap();
+            let name = targets[0].tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+            assert_eq!(name, Some("peer0"));
+        }
+    }
+
+    #[test]
+    fn a_connection_profile_comes_first_and_says_how_to_connect() {
+        let folder = tempfile::tempdir().unwrap();
+        let profile = folder.path().join("net.yaml");
+        let text =
+            "channels: {c: {peers: {p: {}}}}\npeers: {p: {url: 'grpcs://p:7051', tlsCACerts: {pem: PEM}}}";
+        std::fs::write(&profile, text).unwrap();
+        let args = PeerArgs {
+            connection_profile: Some(profile),
+            ..peers(&["a:1"])
+        };
+        let targets = context(&[]).peers(&args, "c").unwrap();
+        assert_eq!((targets.len(), targets[0].address.as_str()), (1, "p:7051"));
+        assert_eq!(targets[0].tls.as_ref().unwrap().roots, ["PEM"]);
+    }
+
+    #[test]
+    fn client_authentication_takes_the_flags_pair_then_that_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            std::fs::write(folder.path().join(name), name).unwrap();
+            folder.path().join(name)
+        };
+        let (certificate, key) = (file("own.crt"), file("own.key"));
+        let context = context(&[
+            ("CORE_PEER_TLS_CLIENTCERT_FILE", certificate.to_str().unwrap()),
+            ("CORE_PEER_TLS_CLIENTKEY_FILE", key.to_str().unwrap()),
+        ]);
+        let mut args = OrdererArgs::default();
+        assert_eq!(
+            context.orderer_identity(&args).unwrap().certificate_pem,
+            "own.crt"
+        );
+        args.certfile = Some(file("flag.crt"));
+        let error = context.orderer_identity(&args).err().unwrap().to_string();
+        assert_eq!(error, "--clientauth needs both --certfile and --keyfile");
+        args.keyfile = Some(file("flag.key"));
+        assert_eq!(context.orderer_identity(&args).unwrap().key_pem, "flag.key");
+    }
 }

@@ -126,6 +126,7 @@ impl ChaincodeFolder {
             version: version.to_owned(),
             path: self.path.clone(),
             lang: lang.to_owned(),
+            input: protos::peer::ChaincodeInput::default(),
         };
         Ok(package(platforms, &request).await?)
     }

@@ -229,6 +229,7 @@ impl NetworkClient {
             name,
             version,
             lang,
+            path: None,
             input,
         };
         let policy = match policy {
