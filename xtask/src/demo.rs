@@ -19,6 +19,9 @@ use crate::steps::{announce, output, print, require_node, root};
 pub fn run() -> Result<()> {
     require_node()?;
     let place = root().join("target/demo");
+    if place.exists() {
+        fs::remove_dir_all(&place).with_context(|| format!("could not clear {}", place.display()))?;
+    }
     dist::lay_out("dev", &place)?;
     let network = Network::start(&place)?;
     let shown = main_job(&network);

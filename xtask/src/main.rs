@@ -47,9 +47,9 @@ Examples:
         #[arg(last = true)]
         loadgen: Vec<String>,
     },
-    /// Lay out what an operator installs: bin/, plugins/, config/.
+    /// Lay out what an operator installs: bin/, plugins/, config/. An existing config/core.yaml stays.
     Dist {
-        /// Where to.
+        /// Where to: a new or empty folder, or one that was laid out before.
         #[arg(long, default_value = "target/dist")]
         to: PathBuf,
     },
