@@ -99,11 +99,19 @@ impl LocalMsp {
     /// # Errors
     /// When a part is missing, breaks a rule or has expired.
     pub fn load_folder(folder: &Path, msp_id: &str) -> Result<Self, LocalMspError> {
+        Self::load_with_keystore(folder, &folder.join("keystore"), msp_id)
+    }
+
+    /// The same with the key in another folder than the MSP's own.
+    ///
+    /// # Errors
+    /// As [`load_folder`](Self::load_folder).
+    pub fn load_with_keystore(folder: &Path, keystore: &Path, msp_id: &str) -> Result<Self, LocalMspError> {
         let certificates = required_pems("signer", &folder.join("signcerts"))?;
         let msp = Arc::new(Msp::load_folder(folder, msp_id)?);
         let pem = certificates.into_iter().next().unwrap_or_default();
         let certificate = Certificate::from_pem(&pem)?;
-        let signer = LocalSigner::from_keystore(msp_id, &certificate, &folder.join("keystore"))?;
+        let signer = LocalSigner::from_keystore(msp_id, &certificate, keystore)?;
         Self::new(msp, signer)
     }
 
