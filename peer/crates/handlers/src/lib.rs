@@ -22,6 +22,7 @@ mod plugin_host;
 mod registry;
 mod rejection;
 mod request;
+mod section;
 mod threads;
 
 pub use auth_chain::AuthChain;
@@ -36,3 +37,4 @@ pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
 pub use registry::{Registry, api_version};
 pub use rejection::Rejection;
 pub use request::ParsedRequest;
+pub use section::SectionFault;

@@ -42,19 +42,14 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Loads every entry, or reports every entry that cannot be loaded. `default_dirs` are the plugin
-    /// folders of a configuration that names none.
+    /// Loads every entry, or reports every entry that cannot be loaded. `own_dirs` are plugin folders that are
+    /// looked at after those of the configuration.
     ///
     /// Reads files and runs constructors: call it outside of the async path.
-    pub fn load(config: &Config, default_dirs: &[PathBuf]) -> Result<Self, LoadErrors> {
-        let dirs = if config.plugin_dirs.is_empty() {
-            default_dirs
-        } else {
-            &config.plugin_dirs
-        };
+    pub fn load(config: &Config, own_dirs: &[PathBuf]) -> Result<Self, LoadErrors> {
         let mut loader = Loader {
             config,
-            dirs: PluginDirs::new(dirs),
+            dirs: PluginDirs::new(&config.plugin_dirs, own_dirs),
             names: BTreeMap::new(),
             refusals: Vec::new(),
             metrics: Arc::default(),

@@ -8,23 +8,27 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The plugin folders, resolved.
+/// The plugin folders, resolved: those of the configuration, then the peer's own.
 pub(crate) struct PluginDirs {
-    dirs: Vec<PathBuf>,
+    configured: Vec<PathBuf>,
+    own: Vec<PathBuf>,
     named: String,
 }
 
 impl PluginDirs {
-    pub(crate) fn new(configured: &[PathBuf]) -> Self {
-        let dirs = configured
-            .iter()
-            .filter_map(|dir| fs::canonicalize(dir).ok())
-            .collect();
-        let named: Vec<String> = configured.iter().map(|dir| dir.display().to_string()).collect();
+    pub(crate) fn new(configured: &[PathBuf], own: &[PathBuf]) -> Self {
+        let resolved = |dirs: &[PathBuf]| dirs.iter().filter_map(|dir| fs::canonicalize(dir).ok()).collect();
+        let all = configured.iter().chain(own);
+        let named: Vec<String> = all.map(|dir| dir.display().to_string()).collect();
         Self {
-            dirs,
+            configured: resolved(configured),
+            own: resolved(own),
             named: format!("[{}]", named.join(", ")),
         }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        self.configured.iter().chain(&self.own)
     }
 
     /// The one file that an entry means.
@@ -35,8 +39,8 @@ impl PluginDirs {
         if entry.library.components().count() > 1 {
             return existing(&entry.library);
         }
-        let candidates = self.dirs.iter().map(|dir| dir.join(&entry.library));
-        match candidates.into_iter().find(|path| path.exists()) {
+        let mut candidates = self.all().map(|dir| dir.join(&entry.library));
+        match candidates.find(|path| path.exists()) {
             Some(path) => existing(&path),
             None => Err(LoadError::Missing {
                 path: entry.library.display().to_string(),
@@ -47,7 +51,7 @@ impl PluginDirs {
 
     /// Refuses files outside of the plugin folders and files that others could change.
     pub(crate) fn check(&self, path: &Path) -> Result<(), LoadError> {
-        if !self.dirs.iter().any(|dir| path.starts_with(dir)) {
+        if !self.all().any(|dir| path.starts_with(dir)) {
             return Err(LoadError::Path {
                 expected: self.named.clone(),
                 found: path.to_owned(),
@@ -69,11 +73,17 @@ impl PluginDirs {
     fn by_name(&self, name: &str) -> Result<PathBuf, LoadError> {
         let mut found: Vec<PathBuf> = Vec::new();
         let mut others: Vec<String> = Vec::new();
-        for path in self.libraries() {
-            match note_of(&path) {
-                Some(note) if note.name() == name => found.push(path),
-                Some(note) => others.push(format!("{:?}", note.name())),
-                None => {}
+        for dirs in [&self.configured, &self.own] {
+            for path in libraries(dirs) {
+                match note_of(&path) {
+                    Some(note) if note.name() == name => found.push(path),
+                    Some(note) => others.push(format!("{:?}", note.name())),
+                    None => {}
+                }
+            }
+            // what the operator has put somewhere wins over what was shipped
+            if !found.is_empty() {
+                break;
             }
         }
         match found.as_slice() {
@@ -95,19 +105,18 @@ impl PluginDirs {
             }
         }
     }
+}
 
-    fn libraries(&self) -> Vec<PathBuf> {
-        let mut paths: Vec<PathBuf> = self
-            .dirs
-            .iter()
-            .filter_map(|dir| fs::read_dir(dir).ok())
-            .flat_map(|entries| entries.filter_map(Result::ok))
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "so"))
-            .collect();
-        paths.sort();
-        paths
-    }
+fn libraries(dirs: &[PathBuf]) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = dirs
+        .iter()
+        .filter_map(|dir| fs::read_dir(dir).ok())
+        .flat_map(|entries| entries.filter_map(Result::ok))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "so"))
+        .collect();
+    paths.sort();
+    paths
 }
 
 fn same_content(first: &Path, rest: &[PathBuf]) -> bool {
