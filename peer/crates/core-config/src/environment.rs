@@ -7,6 +7,11 @@ use serde_json::{Map, Value};
 use crate::known::{self, Known};
 
 const PREFIX: &str = "CORE_";
+/// An unknown key here would leave a filter out, so it is an error as in a file.
+const HANDLERS: &str = "CORE_PEER_HANDLERS_";
+/// What may follow.
+pub(crate) const HANDLERS_EXPECTED: &str = "CORE_PEER_HANDLERS_ with AUTHFILTERS, DECORATORS, PLATFORMS, PLUGINDIRS, \
+     REQUIREPINS, DENYTOOLCHAINS, MAXRELOADS, or a key of an entry of endorsers or validators in a file";
 
 /// A variable that sets a key.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub(crate) struct Environment {
     pub(crate) settings: Vec<Setting>,
     /// Unsupported sections and unknown variables.
     pub(crate) unsupported: Vec<String>,
+    /// Unknown variables below `peer.handlers`.
+    pub(crate) not_handlers: Vec<String>,
 }
 
 /// Matches the variables with the known keys and with the keys of the layers below, since a key under a name
@@ -41,6 +48,8 @@ pub(crate) fn read(
                 path: path.clone(),
                 text,
             });
+        } else if variable.to_ascii_uppercase().starts_with(HANDLERS) {
+            environment.not_handlers.push(variable);
         } else if variable.starts_with(PREFIX) {
             environment
                 .unsupported

@@ -36,7 +36,7 @@ pub use effective::EffectiveValue;
 pub use go_values::duration as parse_duration;
 pub use layers::{InvalidValue, InvalidValues, Override, Source};
 pub use ledger::{CouchDbConfig, LedgerConfig, StateConfig, StateDatabase};
-pub use load::{CoreConfig, LoadError, LoadOptions};
+pub use load::{CoreConfig, LoadError, LoadOptions, MACHINE_VARIABLES};
 pub use local_ip::{NoLocalIp, first_local_ip};
 pub use orderer::OrdererConfig;
 pub use peer::{

@@ -29,6 +29,9 @@ const FILE_NAME: &str = "core.yaml";
 const FOLDER_VARIABLE: &str = "FABRIC_CFG_PATH";
 const SYSTEM_FOLDER: &str = "/etc/hyperledger/fabric";
 
+/// The variables that say how the machine is, not what the peer is; programs that the peer starts get them.
+pub const MACHINE_VARIABLES: [&str; 5] = ["PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
+
 /// What [`CoreConfig::load`] needs to know about the process it runs in.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
@@ -38,7 +41,7 @@ pub struct LoadOptions {
     pub current_dir: PathBuf,
     /// The folders searched for `core.yaml` when `FABRIC_CFG_PATH` is not set, first hit wins.
     pub search: Vec<PathBuf>,
-    /// Where relative `pluginDirs` of the shipped defaults start; `None`: the folder of `core.yaml`.
+    /// The folder of the program, beside which the shipped plugins are.
     pub program_dir: Option<PathBuf>,
     /// Values from the command line.
     pub overrides: Vec<Override>,
@@ -47,6 +50,10 @@ pub struct LoadOptions {
 impl LoadOptions {
     /// The running process: its environment, its current folder, `/etc/hyperledger/fabric`, and last
     /// `../config` beside the folder of the program, so that an unpacked distribution runs from anywhere.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     pub fn of_process() -> io::Result<Self> {
         let current_dir = env::current_dir()?;
         let program_dir = env::current_exe()?.parent().map(Path::to_owned);
@@ -155,6 +162,10 @@ pub struct CoreConfig {
     effective: Vec<EffectiveValue>,
     #[serde(skip)]
     unsupported: Vec<String>,
+    #[serde(skip)]
+    program_dir: Option<PathBuf>,
+    #[serde(skip)]
+    machine_variables: Vec<(String, String)>,
 }
 
 impl CoreConfig {
@@ -183,7 +194,11 @@ impl CoreConfig {
         }
         stack.push_variables(options);
         stack.push_overrides(options);
-        stack.into_config(file)
+        let mut config = stack.into_config(file)?;
+        config.program_dir.clone_from(&options.program_dir);
+        let of_machine = |(name, _): &&(String, String)| MACHINE_VARIABLES.contains(&name.as_str());
+        config.machine_variables = options.variables.iter().filter(of_machine).cloned().collect();
+        Ok(config)
     }
 
     /// The file that was read, if there was one.
@@ -194,6 +209,27 @@ impl CoreConfig {
     /// Every value in force with the place that stated it, in the order of the keys. Secrets are masked.
     pub fn effective(&self) -> &[EffectiveValue] {
         &self.effective
+    }
+
+    /// Where the value at a key, or at the closest key above or below it, was stated.
+    pub fn source_of(&self, key: &str) -> Option<&Source> {
+        let continues = |longer: &str, shorter: &str| {
+            let rest = longer.strip_prefix(shorter);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        let above = self.effective.iter().find(|value| continues(key, &value.key));
+        let below = || self.effective.iter().find(|value| continues(&value.key, key));
+        above.or_else(below).map(|value| &value.source)
+    }
+
+    /// The folder of the program, if the process has told.
+    pub fn program_dir(&self) -> Option<&Path> {
+        self.program_dir.as_deref()
+    }
+
+    /// Those of [`MACHINE_VARIABLES`] that are set.
+    pub fn machine_variables(&self) -> &[(String, String)] {
+        &self.machine_variables
     }
 
     /// Stated keys that this peer does not know or does not support, dotted, in order; for one warning.
@@ -243,6 +279,13 @@ impl Stack<'_> {
             );
         }
         self.unknown.append(&mut found.unsupported);
+        self.invalid
+            .extend(found.not_handlers.into_iter().map(|variable| InvalidValue {
+                key: "peer.handlers".to_owned(),
+                value: "a key that does not exist".to_owned(),
+                source_layer: Source::Variable(variable),
+                expected: environment::HANDLERS_EXPECTED,
+            }));
     }
 
     fn push_overrides(&mut self, options: &LoadOptions) {

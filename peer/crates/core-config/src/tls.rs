@@ -107,6 +107,26 @@ impl TlsConfig {
         })
     }
 
+    /// Every file that cannot be read, where [`TlsConfig::load`] stops at the first.
+    pub fn problems(&self) -> Vec<TlsError> {
+        let mut problems = Vec::new();
+        problems.extend(read(self.key_file.as_deref()).err().map(TlsError::Key));
+        problems.extend(read(self.cert_file.as_deref()).err().map(TlsError::Certificate));
+        if self.client_auth_required {
+            let roots = self
+                .client_root_ca_files
+                .iter()
+                .filter_map(|path| read(Some(path)).err());
+            problems.extend(roots.map(TlsError::ClientRootCas));
+        }
+        let root = self
+            .rootcert_file
+            .as_deref()
+            .and_then(|path| read(Some(path)).err());
+        problems.extend(root.map(TlsError::RootCertificate));
+        problems
+    }
+
     /// The certificate and key for outgoing connections: the client pair, else the server's.
     pub fn client_pair<'a>(&'a self) -> Option<(&'a Path, &'a Path)> {
         let pair = |certificate: &'a Option<PathBuf>, key: &'a Option<PathBuf>| {
@@ -149,6 +169,7 @@ mod tests {
                 .to_string()
                 .starts_with("error loading TLS key (open ")
         );
+        assert_eq!(tls.problems().len(), 2, "key and certificate at once");
         tls.key_file = file("key");
         assert!(
             tls.load()
@@ -168,6 +189,7 @@ mod tests {
         tls.rootcert_file = Some(folder.path().join("none"));
         assert!(matches!(tls.load(), Err(TlsError::RootCertificate(_))));
         tls.rootcert_file = None;
+        assert!(tls.problems().is_empty());
         let material = tls.load().unwrap();
         assert_eq!(
             (material.certificate, material.client_root_cas),

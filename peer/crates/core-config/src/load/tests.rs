@@ -80,10 +80,8 @@ fn the_shipped_file_is_a_whole_configuration() {
     assert_eq!(config.chaincode.keepalive, None);
     assert!(!config.peer.tls.enabled && !config.orderer.enabled && !config.chaincode.dev_mode());
     assert_eq!(config.peer.msp_config_path, given.path("msp"));
-    assert_eq!(
-        config.peer.handlers["pluginDirs"],
-        json!(["/opt/fabric/bin/../plugins", "/opt/fabric/bin/plugins"])
-    );
+    assert_eq!(config.peer.handlers["pluginDirs"], Value::Null);
+    assert_eq!(config.program_dir(), Some("/opt/fabric/bin".as_ref()));
     assert_eq!(
         config.peer.handlers["authFilters"][1],
         json!({"name": "ExpirationCheck", "executor": "inline"})
@@ -429,4 +427,56 @@ fn logging_comes_from_fabrics_variables() {
         (config.logging.spec(), config.logging.format.as_deref()),
         ("info:msp=debug", Some("json"))
     );
+}
+
+#[test]
+fn an_unknown_variable_of_a_handler_is_an_error() {
+    let problems = Given::nothing()
+        .variable("CORE_PEER_HANDLERS_AUTHFILTRES", "[{name: X}]")
+        .variable("CORE_PEER_HANDLERS_ENDORSERS_OTHER_LIBRARY", "x.so")
+        .variable("CORE_PEER_HANDLERS_EMPTY", "")
+        .problems();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(
+        problems[0].starts_with(
+            "peer.handlers: found a key that does not exist in environment variable \
+             CORE_PEER_HANDLERS_AUTHFILTRES, expected CORE_PEER_HANDLERS_ with AUTHFILTERS"
+        ),
+        "{}",
+        problems[0]
+    );
+}
+
+#[test]
+fn a_fault_is_traced_to_the_layer_that_stated_it() {
+    let given = Given::file("peer: {handlers: {authFilters: [{name: A, libary: x}], authFiltres: []}}");
+    let config = given
+        .variable("CORE_PEER_HANDLERS_ENDORSERS_ESCC_LIBRARY", "x.so")
+        .load();
+    let file = Source::File(config.file().unwrap().to_owned());
+    for key in [
+        "peer.handlers.authFilters[0].libary",
+        "peer.handlers.authFilters",
+        "peer.handlers.authFiltres",
+    ] {
+        assert_eq!(config.source_of(key), Some(&file), "{key}");
+    }
+    let variable = Source::Variable("CORE_PEER_HANDLERS_ENDORSERS_ESCC_LIBRARY".to_owned());
+    assert_eq!(
+        config.source_of("peer.handlers.endorsers.escc.library"),
+        Some(&variable)
+    );
+    assert!(config.source_of("peer.handlers.endorsers.escc").is_some());
+    assert_eq!(config.source_of("peer.nothing"), None);
+}
+
+#[test]
+fn programs_that_the_peer_starts_get_only_what_describes_the_machine() {
+    let given = Given::nothing()
+        .variable("PATH", "/p")
+        .variable("TZ", "UTC")
+        .variable("HOME", "/root")
+        .variable("NODE_REGISTRY", "secret");
+    let expected = [("PATH", "/p"), ("TZ", "UTC")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(given.load().machine_variables(), expected);
 }
