@@ -9,7 +9,7 @@ pub mod settings;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
@@ -21,7 +21,6 @@ use deliver::server::{DeliverHandler, DeliverSettings, PeerDeliverService};
 use endorser::{Decorators, Endorser};
 use handlers::{DecoratorChain, ParsedRequest, Platforms, Registry};
 use ledger::LedgerProvider;
-use msp::LocalMsp;
 use orderer::EmbeddedOrderer;
 use protos::peer::ChaincodeInput;
 use protos::{UnpackedProposal, wire_message};
@@ -205,14 +204,7 @@ struct Foundation {
 
 impl Foundation {
     fn lay(config: &CoreConfig) -> Result<Self> {
-        let folder = &config.peer.msp_config_path;
-        let local_msp = LocalMsp::load_folder(folder, &config.peer.local_msp_id).with_context(|| {
-            format!(
-                "Cannot run peer because the local MSP in {} is unusable",
-                folder.display()
-            )
-        })?;
-        let local_msp = Arc::new(local_msp);
+        let local_msp = Arc::new(settings::local_msp(config)?);
         let registry = plugins::load(config)?;
         let provider = LedgerProvider::open(settings::ledger(config))?;
         let validator = TxValidator::new(config.peer.validator_pool_size.unwrap_or_default())?;

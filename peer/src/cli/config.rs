@@ -25,9 +25,9 @@ struct Checked<'a> {
     unsupported: &'a [String],
 }
 
-/// Loading has found faults of values already; what is left are faults between values.
+/// Loading has found faults of values already; what is left are faults between values and in what they name.
 fn check(context: &Context) -> Result<()> {
-    settings::check(&context.config)?;
+    settings::check_everything(&context.config)?;
     let checked = Checked {
         file: file(&context.config),
         unsupported: context.config.unsupported_keys(),

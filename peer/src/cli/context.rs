@@ -17,6 +17,7 @@ use super::{OrdererArgs, Output, PeerArgs};
 use crate::client::connection::PeerConnection;
 use crate::client::proposal::{PreparedProposal, ProposalRequest};
 use crate::logging;
+use crate::node::settings;
 
 /// A command's surroundings.
 #[derive(Debug)]
@@ -47,13 +48,7 @@ impl Context {
     /// # Errors
     /// When the folder is not an MSP with a signing identity.
     pub fn identity(&self) -> Result<LocalMsp> {
-        let folder = &self.config.peer.msp_config_path;
-        LocalMsp::load_folder(folder, &self.config.peer.local_msp_id).with_context(|| {
-            format!(
-                "Cannot run peer because the MSP in {} is unusable",
-                folder.display()
-            )
-        })
+        settings::local_msp(&self.config)
     }
 
     /// The peers a command is for: those of the connection profile, else those of the flags, else `peer.address`.

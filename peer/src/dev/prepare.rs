@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use core_config::{CoreConfig, LoadOptions};
+use core_config::{CoreConfig, LoadOptions, MACHINE_VARIABLES};
 use msp::LocalMsp;
 use prost::Message;
 
@@ -43,8 +43,11 @@ pub(super) fn prepare(spec: NetworkSpec) -> Result<Prepared> {
     }
     let overrides = settings::node_overrides(&folder, &identities, ports, spec.tls);
     let process = LoadOptions::of_process().context("could not look at this process")?;
+    let of_machine = |(name, _): &&(String, String)| MACHINE_VARIABLES.contains(&name.as_str());
+    let mut variables: Vec<_> = process.variables.iter().filter(of_machine).cloned().collect();
+    variables.extend(spec.variables);
     let options = LoadOptions {
-        variables: spec.variables,
+        variables,
         search: Vec::new(),
         overrides,
         ..process

@@ -247,6 +247,8 @@ peer:
   mspConfigPath: {msp}
   tls:
     enabled: {tls}
+    cert: {{file: {server_certificate}}}
+    key: {{file: {server_key}}}
     rootcert: {{file: {root}}}
     clientCert: {{file: {certificate}}}
     clientKey: {{file: {key}}}
@@ -257,6 +259,8 @@ peer:
         address = Value::from(peer.address.as_str()),
         msp = text(&identities.user_msp(ADMIN)),
         tls = peer.tls.enabled,
+        server_certificate = text(&identities.peer_tls().certificate),
+        server_key = text(&identities.peer_tls().key),
         root = text(&identities.peer_tls().root),
         certificate = text(&admin_tls.certificate),
         key = text(&admin_tls.key),

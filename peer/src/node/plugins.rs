@@ -1,23 +1,45 @@
 //! The plugins that `peer.handlers` names, loaded, and the adapters to the crates that use them.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
 use core_config::CoreConfig;
-use handlers::{Platform, PlatformError, Platforms, Registry};
+use handlers::{Platform, PlatformError, Platforms, Registry, SectionFault};
 use scc::PackageValidator;
+
+use super::settings::Faults;
 
 /// Loads every plugin, or says of each faulty entry what is wrong with it.
 ///
 /// # Errors
 /// When `peer.handlers` is malformed or an entry cannot be loaded.
 pub fn load(config: &CoreConfig) -> Result<Registry> {
-    let handlers: handlers::Config =
-        serde_json::from_value(config.peer.handlers.clone()).context("peer.handlers is malformed")?;
-    Ok(Registry::load(&handlers, &[])?)
+    let handlers = section(config).map_err(Faults)?;
+    Ok(Registry::load(&handlers, &own_dirs(config))?)
+}
+
+/// Reads `peer.handlers`.
+///
+/// # Errors
+/// Every fault, with the place that stated the faulty value.
+pub fn section(config: &CoreConfig) -> Result<handlers::Config, Vec<String>> {
+    handlers::Config::read(&config.peer.handlers).map_err(|faults| {
+        let placed = |fault: &SectionFault| match config.source_of(&fault.path) {
+            Some(source) => format!("{fault} (in {source})"),
+            None => fault.to_string(),
+        };
+        faults.iter().map(placed).collect()
+    })
+}
+
+/// Where the plugins are that came with the program: beside it, as `cargo xtask dist` lays them out.
+fn own_dirs(config: &CoreConfig) -> Vec<PathBuf> {
+    let beside = |folder: &Path| vec![folder.join("../plugins"), folder.join("plugins")];
+    config.program_dir().map(beside).unwrap_or_default()
 }
 
 /// The platform plugins as a runtime sees them.

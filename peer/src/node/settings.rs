@@ -4,37 +4,141 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use container::{ChaincodeLogging, Limits, ProcessConfig, SandboxMode};
-use core_config::{CoreConfig, Sandbox, StateDatabase, VmRuntime};
+use core_config::{
+    CoreConfig, Sandbox, StateDatabase, TlsConfig, VmRuntime, first_local_ip, split_host_port,
+};
 use msp::{LocalMsp, LocalSigner};
 use orderer::OrdererSettings;
 use prost::Message;
 use protos::common::Block;
+use protos::wire_message;
+
+use super::{plugins, servers};
+
+/// Every fault of a configuration, one a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n  "))]
+pub struct Faults(pub Vec<String>);
+
+impl Faults {
+    fn none_or(faults: Vec<String>) -> Result<(), Self> {
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Self(faults))
+        }
+    }
+}
 
 /// Finds faults that no single value shows.
 ///
 /// # Errors
-/// The first fault, with what to do about it.
-pub fn check(config: &CoreConfig) -> Result<()> {
+/// All faults, with what to do about them.
+pub fn check(config: &CoreConfig) -> Result<(), Faults> {
+    Faults::none_or(between_values(config))
+}
+
+fn between_values(config: &CoreConfig) -> Vec<String> {
+    let mut faults = Vec::new();
     if config.vm.runtime == VmRuntime::Docker {
-        bail!("vm.runtime: docker is not supported yet; set vm.runtime: process, or chaincode.mode: dev");
+        faults.push(
+            "vm.runtime: docker is not supported yet; set vm.runtime: process, or chaincode.mode: dev"
+                .to_owned(),
+        );
     }
     if config.ledger.state.state_database != StateDatabase::Embedded {
-        bail!(
+        faults.push(
             "ledger.state.stateDatabase: CouchDB is not supported; set goleveldb (the peer's embedded store takes its place)"
+                .to_owned(),
         );
     }
     if config.orderer.enabled
         && (config.orderer.local_msp_dir.is_none() || config.orderer.local_msp_id.is_none())
     {
-        bail!(
-            "orderer.enabled needs orderer.localMspDir and orderer.localMspId, the identity that signs blocks"
+        faults.push(
+            "orderer.enabled needs orderer.localMspDir and orderer.localMspId, the identity that signs blocks".to_owned(),
         );
     }
-    let _handlers: handlers::Config =
-        serde_json::from_value(config.peer.handlers.clone()).context("peer.handlers is malformed")?;
+    faults.extend(plugins::section(config).err().into_iter().flatten());
+    faults
+}
+
+/// Finds all that would keep a peer from starting, as far as it shows without opening a ledger or a port. Reads
+/// files and loads plugins: it blocks.
+///
+/// # Errors
+/// All faults.
+pub fn check_everything(config: &CoreConfig) -> Result<(), Faults> {
+    let mut faults = between_values(config);
+    let told = |error: anyhow::Error| wire_message(error.as_ref());
+    faults.extend(addresses(config).err().map(told));
+    faults.extend(tls_faults(config, "peer.tls", &config.peer.tls));
+    faults.extend(local_msp(config).err().map(told));
+    if config.orderer.enabled {
+        faults.extend(tls_faults(config, "orderer.tls", &config.orderer.tls));
+        // without the two keys the fault is named already
+        if config.orderer.local_msp_dir.is_some() && config.orderer.local_msp_id.is_some() {
+            faults.extend(orderer_identity(config).err().map(told));
+        }
+    }
+    if plugins::section(config).is_ok() {
+        faults.extend(plugins::load(config).err().map(told));
+    }
+    Faults::none_or(faults)
+}
+
+fn addresses(config: &CoreConfig) -> Result<()> {
+    let address = config.peer.effective_address(first_local_ip)?;
+    let endpoint = config
+        .peer
+        .chaincode_endpoint(&address, config.chaincode.dev_mode());
+    endpoint.context("peer.chaincodeAddress, peer.chaincodeListenAddress and peer.address")?;
+    split_host_port(&config.peer.listen_address).context("peer.listenAddress")?;
+    if config.orderer.enabled {
+        split_host_port(&config.orderer.listen_address).context("orderer.listenAddress")?;
+    }
     Ok(())
+}
+
+fn tls_faults(config: &CoreConfig, section: &str, tls: &TlsConfig) -> Vec<String> {
+    if !tls.enabled {
+        return Vec::new();
+    }
+    let mut faults: Vec<String> = tls
+        .problems()
+        .iter()
+        .map(|problem| format!("{section}: {problem}"))
+        .collect();
+    if faults.is_empty() {
+        let usable = servers::tls(tls).and_then(|tls| servers::server(config, tls).map(drop));
+        faults.extend(
+            usable
+                .err()
+                .map(|error| format!("{section}: {}", wire_message(error.as_ref()))),
+        );
+    }
+    faults
+}
+
+/// The peer's own identity: `peer.mspConfigPath`, with the key from `peer.BCCSP.SW.FileKeyStore.KeyStore` if that
+/// is set.
+///
+/// # Errors
+/// When the folder is not an MSP with a signing identity.
+pub fn local_msp(config: &CoreConfig) -> Result<LocalMsp> {
+    let (folder, msp_id) = (&config.peer.msp_config_path, &config.peer.local_msp_id);
+    let loaded = match &config.peer.key_store {
+        Some(keys) => LocalMsp::load_with_keystore(folder, keys, msp_id),
+        None => LocalMsp::load_folder(folder, msp_id),
+    };
+    loaded.with_context(|| {
+        format!(
+            "Cannot run peer because the local MSP in {} is unusable",
+            folder.display()
+        )
+    })
 }
 
 /// Settings of the ledgers.
@@ -79,6 +183,7 @@ fn secrets(config: &CoreConfig) -> Vec<PathBuf> {
         config.peer.msp_config_path.clone(),
         config.peer.file_system_path.join("ledgersData"),
     ];
+    folders.extend(config.peer.key_store.clone());
     for tls in [&config.peer.tls, &config.orderer.tls]
         .into_iter()
         .filter(|tls| tls.enabled)
@@ -164,4 +269,114 @@ pub fn orderer_identity(config: &CoreConfig) -> Result<(Arc<LocalSigner>, Option
         None => None,
     };
     Ok((Arc::clone(local_msp.signer()), bootstrap))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use core_config::LoadOptions;
+
+    use super::*;
+    use crate::dev::identities::{Identities, ORG_MSP};
+
+    fn load(folder: &Path, yaml: &str) -> CoreConfig {
+        fs::write(folder.join("core.yaml"), yaml).unwrap();
+        let options = LoadOptions {
+            variables: Vec::new(),
+            current_dir: folder.to_owned(),
+            search: vec![folder.to_owned()],
+            program_dir: None,
+            overrides: Vec::new(),
+        };
+        CoreConfig::load(&options).unwrap()
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = load(
+            folder.path(),
+            "peer: {address: nowhere, tls: {enabled: true}, handlers: {platforms: [], decorators: [], \
+             authFilters: [{name: NoSuchPlugin}]}}\n\
+             ledger: {state: {stateDatabase: CouchDB}}\n\
+             orderer: {enabled: true, tls: {enabled: true}}",
+        );
+        let faults = check_everything(&config).unwrap_err().0;
+        for expected in [
+            "ledger.state.stateDatabase: CouchDB is not supported",
+            "orderer.enabled needs orderer.localMspDir",
+            "peer.address isn't in host:port format: nowhere",
+            "peer.tls: error loading TLS key",
+            "peer.tls: error loading TLS certificate",
+            "peer.tls: error loading TLS root certificate",
+            "orderer.tls: error loading TLS key",
+            "Cannot run peer because the local MSP in",
+            "1 plugin(s) refused\n  peer.handlers.authFilters[0] (name \"NoSuchPlugin\")",
+        ] {
+            assert!(
+                faults.iter().any(|fault| fault.starts_with(expected)),
+                "{expected}\n{faults:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_fault_in_the_plugins_section_names_entry_and_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = "peer: {handlers: {authFilters: [{name: A}, {name: B, libary: x}], decorator: []}}";
+        let config = load(folder.path(), yaml);
+        let faults = check(&config).unwrap_err().0;
+        let file = folder.path().join("core.yaml").display().to_string();
+        assert_eq!(
+            faults,
+            [
+                format!(
+                    "peer.handlers.authFilters[1].libary: unknown key; did you mean library? (in {file})"
+                ),
+                format!("peer.handlers.decorator: unknown key; did you mean decorators? (in {file})"),
+            ]
+        );
+        assert_eq!(
+            plugins::load(&config).unwrap_err().to_string(),
+            faults.join("\n  ")
+        );
+    }
+
+    #[test]
+    fn the_key_may_lie_in_a_folder_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let identities = Identities::ensure(folder.path().join("crypto-config")).unwrap();
+        let msp = identities.peer_msp();
+        let keys = folder.path().join("keys");
+        fs::rename(msp.join("keystore"), &keys).unwrap();
+        let yaml = format!(
+            "peer: {{mspConfigPath: {}, localMspId: {ORG_MSP}}}",
+            msp.display()
+        );
+        assert!(local_msp(&load(folder.path(), &yaml)).is_err());
+        let with_keys =
+            format!("{yaml}\n").replace("}\n", ", BCCSP: {SW: {FileKeyStore: {KeyStore: keys}}}}");
+        let config = load(folder.path(), &with_keys);
+        local_msp(&config).unwrap();
+        assert!(
+            process(&config).hidden.contains(&keys),
+            "chaincode must not see it"
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_is_none_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["c", "k"] {
+            fs::write(folder.path().join(name), "no PEM").unwrap();
+        }
+        let yaml = "peer: {tls: {enabled: true, cert: {file: c}, key: {file: k}, rootcert: {file: ''}}}";
+        let config = load(folder.path(), yaml);
+        let faults = tls_faults(&config, "peer.tls", &config.peer.tls);
+        assert!(
+            faults.len() == 1 && faults[0].starts_with("peer.tls: "),
+            "{faults:?}"
+        );
+    }
 }
