@@ -155,17 +155,19 @@ pub fn ledger(config: &CoreConfig) -> ledger::Config {
 #[must_use]
 pub fn process(config: &CoreConfig) -> ProcessConfig {
     let process = &config.chaincode.process;
-    let mut settings = ProcessConfig::new(config.peer.file_system_path.join("process"));
+    let root = config.peer.file_system_path.join("process");
+    let mut settings = ProcessConfig::new(root, config.machine_variables());
     settings.sandbox = match process.sandbox {
         Sandbox::Auto => SandboxMode::Auto,
         Sandbox::Off => SandboxMode::Off,
         Sandbox::Required => SandboxMode::Required,
     };
-    settings.user = process.uid;
+    (settings.user, settings.group) = (process.uid, process.gid);
     settings.limits = Limits {
         memory_bytes: process.memory,
         pids: process.pids,
         nofile: process.nofile,
+        cpu: process.cpu,
     };
     settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
     settings.hidden = secrets(config);

@@ -38,16 +38,16 @@ pub enum SandboxMode {
     /// As much as the machine allows.
     #[default]
     Auto,
-    /// None: own process group, clean environment, nothing else. For looking into problems.
+    /// Own process group, clean environment, resource limits, nothing else. For looking into problems.
     Off,
-    /// At least namespaces, or the peer does not start.
+    /// All of it ([`Level::Full`]), or the peer does not start.
     Required,
 }
 
 /// How far chaincode is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Own process group and clean environment only.
+    /// Own process group, clean environment and resource limits only.
     Off,
     /// Resource limits per process, no new privileges, Landlock where the kernel has it.
     Basic,
@@ -113,6 +113,7 @@ pub(crate) struct Sandbox {
     isolation: Isolation,
     landlock: bool,
     cgroups: Option<CgroupBase>,
+    cpu_wanted: bool,
     /// What was tried and failed, for the log.
     refused: Vec<String>,
 }
@@ -125,23 +126,25 @@ impl Sandbox {
             isolation: Isolation::None,
             landlock: false,
             cgroups: None,
+            cpu_wanted: config.limits.cpu.is_some(),
             refused: Vec::new(),
         };
-        if config.sandbox == SandboxMode::Off || config.strongest == Level::Off {
-            return Ok(sandbox);
-        }
         let own = || {
             OWN_PROGRAM_HELPS
                 .load(Ordering::Relaxed)
                 .then(|| PathBuf::from(OWN_PROGRAM))
         };
         match config.helper.clone().or_else(own) {
+            Some(helper) if config.sandbox == SandboxMode::Off || config.strongest == Level::Off => {
+                sandbox.probe_for(&helper, &[Isolation::Limits], config);
+                sandbox.open_cgroups(config);
+            }
             Some(helper) => sandbox.probe(&helper, config),
             None => sandbox
                 .refused
                 .push("this program is no sandbox helper".to_owned()),
         }
-        if config.sandbox == SandboxMode::Required && sandbox.level() < Level::Namespaces {
+        if config.sandbox == SandboxMode::Required && sandbox.level() < Level::Full {
             return Err(SandboxError::TooWeak {
                 level: sandbox.level(),
                 why: sandbox.refused.join("; "),
@@ -152,13 +155,30 @@ impl Sandbox {
 
     fn probe(&mut self, helper: &Path, config: &ProcessConfig) {
         let uid = Uid::effective().as_raw();
+        let (user, group) = (config.user, config.group);
         let as_root =
-            (uid == 0 && config.strongest == Level::Full).then_some(Isolation::Root { user: config.user });
+            (uid == 0 && config.strongest == Level::Full).then_some(Isolation::Root { user, group });
+        if as_root.is_none() {
+            self.refused
+                .push("another user for chaincode: the peer is not root".to_owned());
+        }
         let gid = Gid::effective().as_raw();
         let in_user_namespace =
             (config.strongest >= Level::Namespaces).then_some(Isolation::UserNamespace { uid, gid });
         let candidates = [as_root, in_user_namespace, Some(Isolation::None)];
-        for isolation in candidates.into_iter().flatten() {
+        let candidates: Vec<Isolation> = candidates.into_iter().flatten().collect();
+        self.probe_for(helper, &candidates, config);
+        if self.helper.is_some() && !self.landlock {
+            self.refused.push("Landlock: not in this kernel".to_owned());
+        }
+        if self.helper.is_some() && config.strongest == Level::Full {
+            self.open_cgroups(config);
+        }
+    }
+
+    /// Takes the first that works.
+    fn probe_for(&mut self, helper: &Path, candidates: &[Isolation], config: &ProcessConfig) {
+        for isolation in candidates.iter().copied() {
             match try_out(helper, isolation, config) {
                 Ok(landlock) => {
                     (self.helper, self.isolation, self.landlock) =
@@ -168,34 +188,48 @@ impl Sandbox {
                 Err(why) => self.refused.push(format!("{isolation}: {why}")),
             }
         }
-        if self.helper.is_some() && config.strongest == Level::Full {
-            match CgroupBase::open(&config.root) {
-                Ok(base) => self.cgroups = Some(base),
-                Err(error) => self.refused.push(format!("cgroups: {error}")),
+    }
+
+    fn open_cgroups(&mut self, config: &ProcessConfig) {
+        match CgroupBase::open(&config.root, &config.limits) {
+            Ok(base) => {
+                if config.limits.cpu.is_some() && !base.limits_cpu() {
+                    self.refused
+                        .push("limit of processors: no cpu controller".to_owned());
+                }
+                self.cgroups = Some(base);
             }
+            Err(error) => self.refused.push(format!("cgroups: {error}")),
         }
     }
 
     pub(crate) fn level(&self) -> Level {
         match (&self.helper, self.isolation) {
-            (None, _) => Level::Off,
+            (None, _) | (Some(_), Isolation::Limits) => Level::Off,
             (Some(_), Isolation::None) => Level::Basic,
-            (Some(_), Isolation::Root { .. }) if self.cgroups.is_some() && self.landlock => Level::Full,
+            (Some(_), Isolation::Root { .. }) if self.landlock && self.limits_hold() => Level::Full,
             (Some(_), _) => Level::Namespaces,
         }
     }
 
-    /// The user that jobs run as, if not the peer's own.
-    pub(crate) fn user(&self) -> Option<u32> {
+    /// Every configured limit of a whole process tree is in force.
+    fn limits_hold(&self) -> bool {
+        self.cgroups
+            .as_ref()
+            .is_some_and(|base| base.limits_cpu() || !self.cpu_wanted)
+    }
+
+    /// The user and group that jobs run as, if not the peer's own.
+    pub(crate) fn user(&self) -> Option<(u32, u32)> {
         match self.isolation {
-            Isolation::Root { user } if self.helper.is_some() => Some(user),
+            Isolation::Root { user, group } if self.helper.is_some() => Some((user, group)),
             _ => None,
         }
     }
 
     /// The process that the peer sees is the helper, which passes on how the job ended.
     pub(crate) fn relays_exit(&self) -> bool {
-        self.helper.is_some() && self.isolation != Isolation::None
+        self.helper.is_some() && !matches!(self.isolation, Isolation::Limits | Isolation::None)
     }
 
     /// One line in the log.

@@ -126,11 +126,93 @@ async fn weaker_levels_still_take_rights_away() {
         ["NoNewPrivs:1", "77", "0"],
         "{exit}"
     );
-    let (level, exit) = run(&setup, "ulimit -c; echo $(id -u)", |config| {
-        config.sandbox = SandboxMode::Off
+}
+
+#[tokio::test]
+async fn switched_off_it_still_limits() {
+    let setup = setup().await;
+    let script =
+        "ulimit -n; ulimit -c; grep NoNewPrivs /proc/self/status | tr -d '\\t'; cat /proc/self/cgroup";
+    let (level, exit) = run(&setup, script, |config| {
+        config.sandbox = SandboxMode::Off;
+        config.limits.nofile = 78;
     })
     .await;
-    assert_eq!((level, exit.code), (Level::Off, Some(0)));
+    assert_eq!((level, exit.code), (Level::Off, Some(0)), "{exit}");
+    assert_eq!(
+        exit.last_lines.get(..3).unwrap(),
+        ["78", "0", "NoNewPrivs:0"],
+        "{exit}"
+    );
+    if support::groups_of(setup.root()).is_empty() {
+        eprintln!("skipped: no control groups");
+        return;
+    }
+    let grouped = exit
+        .last_lines
+        .iter()
+        .filter(|line| line.contains("fabric-chaincode-"));
+    assert!(grouped.count() > 0, "{exit}");
+}
+
+#[tokio::test]
+async fn chaincode_runs_in_the_configured_group() {
+    let setup = setup().await;
+    let (level, exit) = run(&setup, "id -u; id -g; stat -c %g .", |config| {
+        (config.user, config.group) = (65533, 65532)
+    })
+    .await;
+    if !support::is_root() || level < Level::Namespaces {
+        eprintln!("skipped: not root, or level {level}");
+        return;
+    }
+    assert_eq!(exit.last_lines, ["65533", "65532", "65532"], "{exit}");
+}
+
+#[tokio::test]
+async fn processors_are_limited() {
+    let setup = setup().await;
+    let vm = setup.vm_with(platform("true", &["sleep", "60"], |_| {}), |config| {
+        config.limits.cpu = Some(0.25);
+    });
+    let started = vm.start(&fake::request("mycc:1.0")).await.unwrap();
+    let quotas: Vec<String> = support::groups_of(setup.root())
+        .iter()
+        .flat_map(|base| support::sub_folders(base))
+        .flat_map(|job| ["cpu.max", "cpu.cfs_quota_us"].map(|file| job.join(file)))
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .collect();
+    vm.stop("mycc:1.0").await.unwrap();
+    started.exit.wait().await;
+    if quotas.is_empty() {
+        assert!(vm.level() < Level::Full, "the limit is part of the full level");
+        eprintln!("skipped: no cpu controller");
+        return;
+    }
+    assert!(
+        quotas.iter().all(|quota| quota.starts_with("25000")),
+        "{quotas:?}"
+    );
+}
+
+#[tokio::test]
+async fn required_means_all_of_it() {
+    let setup = setup().await;
+    let open = |strongest: Level| {
+        let mut config = setup.config();
+        (config.sandbox, config.strongest) = (SandboxMode::Required, strongest);
+        let platform = std::sync::Arc::new(platform("true", &["true"], |_| {}));
+        container::ProcessVm::new(config, Setup::naming(), platform)
+    };
+    for strongest in [Level::Namespaces, Level::Basic] {
+        let refused = open(strongest).err().unwrap();
+        let text = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(text.contains("this machine allows only level"), "{text}");
+    }
+    match open(Level::Full) {
+        Ok(vm) => assert_eq!(vm.level(), Level::Full),
+        Err(refused) => eprintln!("skipped: {refused}"),
+    }
 }
 
 #[tokio::test]
@@ -140,6 +222,7 @@ async fn memory_and_process_limits_hold() {
         memory_bytes: 64 << 20,
         pids: 20,
         nofile: 256,
+        cpu: None,
     };
     // `tail` keeps what has no newline in memory.
     let (level, exit) = run(
@@ -217,7 +300,8 @@ async fn npm_builds_and_starts_a_package() {
     ];
     let launch = ["npm", "start", "--", "--peer.address", "{peer.address}"];
     let vm = setup.vm_with(platform(plan, &launch, |_| {}), |config| {
-        config.environment = container::ProcessConfig::new(config.root.clone()).environment;
+        let variables: Vec<_> = std::env::vars().collect();
+        config.environment = container::ProcessConfig::new(config.root.clone(), &variables).environment;
     });
     let mut request = fake::request("mycc:1.0");
     request.source.code_package = fake::package(&files);

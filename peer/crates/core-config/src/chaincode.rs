@@ -121,9 +121,9 @@ pub struct ProcessConfig {
 pub enum Sandbox {
     /// As much as the machine allows.
     Auto,
-    /// None: resource limits and the process group only.
+    /// No isolation: resource limits and a process group only.
     Off,
-    /// All of it, or chaincode does not start.
+    /// All of it, or the peer does not start.
     Required,
 }
 

@@ -7,7 +7,7 @@ use crate::sandbox::{Level, SandboxMode};
 use crate::unpack::UnpackLimits;
 
 /// What one build or one chaincode may use at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
     /// Memory of the whole process tree.
     pub memory_bytes: u64,
@@ -15,6 +15,8 @@ pub struct Limits {
     pub pids: u64,
     /// Open files per process.
     pub nofile: u64,
+    /// Processors that the tree may keep busy; `None`: all.
+    pub cpu: Option<f64>,
 }
 
 impl Default for Limits {
@@ -24,6 +26,7 @@ impl Default for Limits {
             memory_bytes: 2 << 30,
             pids: 1024,
             nofile: 4096,
+            cpu: None,
         }
     }
 }
@@ -39,8 +42,10 @@ pub struct ProcessConfig {
     pub sandbox: SandboxMode,
     /// The strongest level to try, for machines where a stronger one gets in the way.
     pub strongest: Level,
-    /// User and group id that builds and chaincode run as when the peer runs as root and has namespaces.
+    /// User id that builds and chaincode run as when the peer runs as root and has namespaces.
     pub user: u32,
+    /// Their group id.
+    pub group: u32,
     /// Limits of each build and each chaincode.
     pub limits: Limits,
     /// Time for one build.
@@ -58,22 +63,20 @@ pub struct ProcessConfig {
 }
 
 impl ProcessConfig {
-    /// Defaults, with PATH, language and time zone of this process.
-    pub fn new(root: PathBuf) -> Self {
+    /// Defaults. Of the variables of the peer, builds and chaincode get PATH, language and time zone.
+    pub fn new(root: PathBuf, variables: &[(String, String)]) -> Self {
         Self {
             root,
             helper: None,
             sandbox: SandboxMode::Auto,
             strongest: Level::Full,
             user: 65534,
+            group: 65534,
             limits: Limits::default(),
             build_timeout: Duration::from_secs(300),
             stop_grace: Duration::from_secs(5),
             unpack: UnpackLimits::default(),
-            environment: base_environment(
-                std::env::vars_os()
-                    .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))),
-            ),
+            environment: base_environment(variables.iter().cloned()),
             readable: Vec::new(),
             hidden: Vec::new(),
         }

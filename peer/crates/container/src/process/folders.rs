@@ -20,8 +20,8 @@ const RUN: &str = "run-";
 
 pub(crate) struct Folders {
     root: PathBuf,
-    /// Who builds and runs chaincode, if not the peer's own user.
-    user: Option<u32>,
+    /// Who builds and runs chaincode, user and group, if not the peer's own.
+    user: Option<(u32, u32)>,
     next: AtomicU64,
     _lock: Flock<File>,
 }
@@ -55,7 +55,7 @@ impl Folders {
         Ok(folders)
     }
 
-    pub(super) fn owned_by(self, user: Option<u32>) -> Self {
+    pub(super) fn owned_by(self, user: Option<(u32, u32)>) -> Self {
         Self { user, ..self }
     }
 
@@ -96,8 +96,10 @@ impl Folders {
 
     /// Gives one file or folder to whoever runs chaincode.
     pub(super) fn hand_over(&self, path: &Path) -> io::Result<()> {
-        let Some(user) = self.user else { return Ok(()) };
-        let (uid, gid) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(user)));
+        let Some((user, group)) = self.user else {
+            return Ok(());
+        };
+        let (uid, gid) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)));
         fchownat(nix::fcntl::AT_FDCWD, path, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         Ok(())
     }
@@ -125,7 +127,8 @@ impl Folders {
     }
 
     fn builder(&self) -> u32 {
-        self.user.unwrap_or_else(|| Uid::effective().as_raw())
+        self.user
+            .map_or_else(|| Uid::effective().as_raw(), |(user, _)| user)
     }
 
     fn fresh(&self, name: &str, kind: &str) -> io::Result<PathBuf> {

@@ -19,6 +19,7 @@ use crate::process::Limits;
 struct Layout {
     memory_v1: Option<PathBuf>,
     pids_v1: Option<PathBuf>,
+    cpu_v1: Option<PathBuf>,
     unified: Option<PathBuf>,
     /// Mount point of the unified hierarchy.
     unified_root: Option<PathBuf>,
@@ -28,6 +29,8 @@ struct Layout {
 pub(crate) struct CgroupBase {
     memory: PathBuf,
     pids: PathBuf,
+    /// Where processors can be limited, if they shall be.
+    cpu: Option<PathBuf>,
     kill: Option<PathBuf>,
     v2: bool,
     next: AtomicU64,
@@ -49,13 +52,14 @@ impl Drop for BaseFolders {
 
 impl CgroupBase {
     /// Makes the folders and ends and removes what an earlier peer with the same root left in them.
-    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path, limits: &Limits) -> io::Result<Self> {
         let layout = locate(
             &fs::read_to_string("/proc/self/mountinfo")?,
             &fs::read_to_string("/proc/self/cgroup")?,
         );
         let hash = sha256_hex(root.as_os_str().as_encoded_bytes());
         let name = format!("fabric-chaincode-{}", hash.chars().take(16).collect::<String>());
+        let cpu_v1 = layout.cpu_v1.as_ref().map(|cpu| cpu.join(&name));
         let (memory, pids, kill, v2) = match layout {
             Layout {
                 memory_v1: Some(memory),
@@ -80,16 +84,26 @@ impl CgroupBase {
             }
             _ => return Err(io::Error::other("no memory and pids controllers")),
         };
+        let cpu = if v2 { Some(memory.clone()) } else { cpu_v1 };
+        let mut cpu = cpu.filter(|_| limits.cpu.is_some());
         let mut folders = vec![memory.clone(), pids.clone()];
         folders.extend(kill.clone());
+        if let Some(folder) = cpu.clone().filter(|_| !v2) {
+            match fs::create_dir_all(&folder) {
+                Ok(()) => folders.push(folder),
+                Err(_refused) => cpu = None,
+            }
+        }
+        folders.sort();
         folders.dedup();
         for folder in &folders {
             fs::create_dir_all(folder)?;
             sweep(folder)?;
         }
-        let base = Self {
+        let mut base = Self {
             memory,
             pids,
+            cpu,
             kill,
             v2,
             next: AtomicU64::new(0),
@@ -97,11 +111,19 @@ impl CgroupBase {
         };
         if base.v2 {
             fs::write(base.memory.join("cgroup.subtree_control"), "+memory +pids")?;
+            if base.cpu.is_some() && !passes_cpu(&base.memory) {
+                base.cpu = None;
+            }
         }
         // Tells now, not at the first chaincode, whether limits can be set.
-        let trial = base.job(&Limits::default())?;
+        let trial = base.job(limits)?;
         trial.try_remove()?;
         Ok(base)
+    }
+
+    /// Whether a limit of processors is in force, if there shall be one.
+    pub(crate) fn limits_cpu(&self) -> bool {
+        self.cpu.is_some()
     }
 
     /// A group for one job.
@@ -131,8 +153,42 @@ impl CgroupBase {
         // Missing where the kernel does not account for swap.
         drop(fs::write(memory.join(swap.0), swap.1));
         fs::write(pids.join("pids.max"), limits.pids.to_string())?;
+        if let (Some(cpu), Some(processors)) = (&self.cpu, limits.cpu) {
+            let quota = cpu_quota(processors);
+            if self.v2 {
+                fs::write(cpu.join(&name).join("cpu.max"), format!("{quota} {CPU_PERIOD}"))?;
+            } else {
+                fs::write(cpu.join(&name).join("cpu.cfs_period_us"), CPU_PERIOD.to_string())?;
+                fs::write(cpu.join(&name).join("cpu.cfs_quota_us"), quota.to_string())?;
+            }
+        }
         Ok(job)
     }
+}
+
+/// The kernel's own period of processor time, in microseconds.
+const CPU_PERIOD: u32 = 100_000;
+/// What the kernel takes at least.
+const LEAST_CPU_QUOTA: u32 = 1_000;
+
+/// Microseconds of each period.
+fn cpu_quota(processors: f64) -> u64 {
+    let micros = Duration::try_from_secs_f64(processors * f64::from(CPU_PERIOD) / 1e6).unwrap_or_default();
+    u64::try_from(micros.as_micros())
+        .unwrap_or(u64::MAX)
+        .max(LEAST_CPU_QUOTA.into())
+}
+
+/// Switches the processor controller on for the groups of jobs: in every group from the top, as far as it is not
+/// on already.
+fn passes_cpu(base: &Path) -> bool {
+    let on = |group: &Path| {
+        let control = group.join("cgroup.subtree_control");
+        let passes =
+            || fs::read_to_string(&control).is_ok_and(|text| text.split_whitespace().any(|w| w == "cpu"));
+        passes() || (fs::write(&control, "+cpu").is_ok() && passes())
+    };
+    base.parent().is_some_and(on) && on(base)
 }
 
 /// The groups of one job.
@@ -280,6 +336,9 @@ fn locate(mountinfo: &str, own: &str) -> Layout {
             Some("cgroup") if options.split(',').any(|option| option == "pids") => {
                 layout.pids_v1 = folder("pids")
             }
+            Some("cgroup") if options.split(',').any(|option| option == "cpu") => {
+                layout.cpu_v1 = folder("cpu")
+            }
             Some("cgroup2") => {
                 layout.unified = folder("");
                 layout.unified_root = Some(PathBuf::from(at));
@@ -310,13 +369,15 @@ mod tests {
         let v1 = "30 28 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                   31 28 0:27 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids\n\
                   32 28 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                  34 28 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
                   33 28 0:29 / /tmp rw - tmpfs tmpfs rw,size=1\n";
-        let own = "8:pids:/\n4:memory:/a/b\n0::/u\n";
+        let own = "8:pids:/\n5:cpu,cpuacct:/c\n4:memory:/a/b\n0::/u\n";
         assert_eq!(
             locate(v1, own),
             Layout {
                 memory_v1: Some("/sys/fs/cgroup/memory/a/b".into()),
                 pids_v1: Some("/sys/fs/cgroup/pids".into()),
+                cpu_v1: Some("/sys/fs/cgroup/cpu,cpuacct/c".into()),
                 unified: Some("/sys/fs/cgroup/unified/u".into()),
                 unified_root: Some("/sys/fs/cgroup/unified".into()),
             }
@@ -335,6 +396,16 @@ mod tests {
             Some("/sys/fs/cgroup/memory/".into())
         );
         assert_eq!(locate("", ""), Layout::default());
+    }
+
+    #[test]
+    fn processors_become_a_share_of_the_period() {
+        assert_eq!((cpu_quota(0.5), cpu_quota(2.0)), (50_000, 200_000));
+        assert_eq!(
+            (cpu_quota(0.0), cpu_quota(-1.0)),
+            (1_000, 1_000),
+            "what the kernel takes at least"
+        );
     }
 
     #[test]

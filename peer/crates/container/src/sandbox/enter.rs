@@ -54,6 +54,7 @@ fn enter(spec: &JobSpec, json: &str) -> io::Result<u8> {
         | CloneFlags::CLONE_NEWIPC
         | CloneFlags::CLONE_NEWUTS;
     match spec.isolation {
+        Isolation::Limits => return become_job(spec),
         Isolation::None => return exec(spec),
         Isolation::Root { .. } => unshare(namespaces).map_err(doing("make namespaces"))?,
         Isolation::UserNamespace { uid, gid } => {
@@ -102,6 +103,13 @@ fn exec(spec: &JobSpec) -> io::Result<u8> {
     let landlocked = rules.enforce()?;
     if spec.probe {
         return Ok(init::answer_probe(landlocked));
+    }
+    become_job(spec)
+}
+
+fn become_job(spec: &JobSpec) -> io::Result<u8> {
+    if spec.probe {
+        return Ok(init::answer_probe(false));
     }
     let (program, args) = spec.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let error = Command::new(program).args(args).current_dir(&spec.cwd).exec();

@@ -95,9 +95,9 @@ fn asked_to_end() -> io::Result<Option<u8>> {
 
 fn drop_rights(isolation: Isolation) -> io::Result<()> {
     match isolation {
-        Isolation::None => {}
-        Isolation::Root { user } => {
-            let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
+        Isolation::Limits | Isolation::None => {}
+        Isolation::Root { user, group } => {
+            let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(group));
             setgroups(&[]).map_err(doing("leave groups"))?;
             setresgid(gid, gid, gid).map_err(doing("change group"))?;
             setresuid(uid, uid, uid).map_err(doing("change user"))?;

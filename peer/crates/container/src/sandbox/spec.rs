@@ -16,10 +16,12 @@ pub(super) const NOT_STARTED: u8 = 127;
 /// How the job is cut off from other processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Isolation {
+    /// It is not, and keeps its rights: limits only.
+    Limits,
     /// It is not.
     None,
     /// Namespaces made as root; the job runs as another user.
-    Root { user: u32 },
+    Root { user: u32, group: u32 },
     /// Namespaces inside a user namespace; the job keeps the peer's ids.
     UserNamespace { uid: u32, gid: u32 },
 }
@@ -27,8 +29,9 @@ pub(super) enum Isolation {
 impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Limits => f.write_str("limits only"),
             Self::None => f.write_str("none"),
-            Self::Root { user } => write!(f, "namespaces, user {user}"),
+            Self::Root { user, .. } => write!(f, "namespaces, user {user}"),
             Self::UserNamespace { .. } => f.write_str("user namespace"),
         }
     }
@@ -66,6 +69,7 @@ impl JobSpec {
             memory_bytes,
             pids,
             nofile,
+            cpu: _,
         } = config.limits;
         let no_cgroup = cgroups.is_empty();
         let path = job

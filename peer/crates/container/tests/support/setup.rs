@@ -53,7 +53,7 @@ pub fn platform(cmd: &str, launch: &[&str], adjust: impl FnOnce(&mut BuildPlan))
 
 impl Setup {
     pub fn config(&self) -> ProcessConfig {
-        let mut config = ProcessConfig::new(self.root.clone());
+        let mut config = ProcessConfig::new(self.root.clone(), &[]);
         config.helper = Some(env!("CARGO_BIN_EXE_chaincode-sandbox").into());
         config.environment = vec![
             ("LANG".into(), "C".into()),
