@@ -104,7 +104,7 @@ fn same_folder(one: &Path, other: &Path) -> bool {
 /// Deploys the chaincode, says how to reach the network, and follows the chaincode's changes.
 async fn serve(network: &Network, source: Option<ChaincodeFolder>, dir: &Path, output: Output) -> Result<()> {
     let Some(mut source) = source else {
-        Ready::new(network, dir, None, None).print(output)?;
+        Ready::new(network, dir, None, None, false).print(output)?;
         return std::future::pending().await;
     };
     source.settle_language(&network.node().platforms()).await?;
@@ -131,7 +131,7 @@ async fn serve(network: &Network, source: Option<ChaincodeFolder>, dir: &Path, o
         name: source.name().to_owned(),
         version,
     });
-    Ready::new(network, dir, chaincode, Some(source.name())).print(output)?;
+    Ready::new(network, dir, chaincode, Some(source.name()), changes.is_some()).print(output)?;
     if let Some(failure) = failure {
         notice::not_taken_over(source.name(), None, &failure);
     }

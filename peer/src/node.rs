@@ -171,6 +171,23 @@ impl Node {
         &self.registry
     }
 
+    /// Ends a chaincode version, `name:version`, and removes its build. Its package stays: the next call builds it
+    /// anew.
+    pub async fn remove_chaincode(&self, id: &str) {
+        if let Err(not_connected) = self.support.registry().deregister(id) {
+            tracing::debug!(reason = wire_message(&not_connected), "no stream to end");
+        }
+        if let Some(vm) = &self.vm
+            && let Err(error) = vm.destroy(id).await
+        {
+            tracing::warn!(
+                error = wire_message(&error),
+                chaincode = id,
+                "build was not removed"
+            );
+        }
+    }
+
     /// Resolves with the name of a part that ended by itself.
     pub async fn failed(&self) -> String {
         self.tasks.failed().await

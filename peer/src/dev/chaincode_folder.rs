@@ -162,7 +162,15 @@ impl ChaincodeFolder {
             };
             anyhow::Ok(committed.block)
         })
-        .await?;
+        .await;
+        let block = match block {
+            Ok(block) => block,
+            Err(error) => {
+                // it may be running all the same, if its Init has refused
+                self.end(network, &version).await;
+                return Err(error);
+            }
+        };
         let deployed = Deployed {
             version: version.clone(),
             digest,
@@ -171,7 +179,7 @@ impl ChaincodeFolder {
             .folder()
             .keep_deployed(network.channel(), &self.name, deployed)?;
         if let Some(former) = &running {
-            self.end(network, former);
+            self.end(network, former).await;
         }
         Ok(match running {
             None => TakenOver::Instantiated { version, block },
@@ -179,14 +187,14 @@ impl ChaincodeFolder {
         })
     }
 
-    /// Ends a replaced version: a day of editing would leave a process for every change. Another channel that
-    /// still has this version starts it again with its next call.
-    fn end(&self, network: &Network, version: &str) {
-        let id = format!("{}:{version}", self.name);
-        let registry = network.node().chaincode_support().registry();
-        if let Err(not_connected) = registry.deregister(&id) {
-            tracing::debug!(reason = wire_message(&not_connected), "nothing to end");
-        }
+    /// Ends a version that was replaced or has failed, and removes its build: a day of editing would leave a
+    /// process and a tree of dependencies for every change. Another channel that still has this version builds and
+    /// starts it again with its next call.
+    async fn end(&self, network: &Network, version: &str) {
+        network
+            .node()
+            .remove_chaincode(&format!("{}:{version}", self.name))
+            .await;
     }
 
     /// Of the code and of what Init gets: a change of either is a reason for a new version.

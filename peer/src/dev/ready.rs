@@ -41,7 +41,9 @@ struct Shown {
     /// The folder as the user wrote it.
     dir: String,
     tls: bool,
-    languages: Vec<String>,
+    language: String,
+    /// Whether changes of the chaincode's files are seen.
+    follows: bool,
     /// The chaincode that the user asked for, whether it runs or not.
     asked_for: Option<String>,
 }
@@ -52,6 +54,7 @@ impl Ready {
         dir: &Path,
         chaincode: Option<RunningChaincode>,
         asked_for: Option<&str>,
+        follows: bool,
     ) -> Self {
         let ports = network.ports();
         let path = |path: &Path| path.display().to_string();
@@ -68,12 +71,15 @@ impl Ready {
             shown: Shown {
                 dir: path(dir),
                 tls: network.config().peer.tls.enabled,
-                languages: network
+                // one of them: the line is there to be typed
+                language: network
                     .node()
                     .platforms()
                     .types()
                     .map(str::to_lowercase)
-                    .collect(),
+                    .next()
+                    .unwrap_or_else(|| "LANGUAGE".to_owned()),
+                follows,
                 asked_for: asked_for.map(str::to_owned),
             },
         }
@@ -98,8 +104,13 @@ impl Ready {
             format!("  wallet              {dir}/wallet (Admin, User1)"),
         ];
         if let Some(chaincode) = &self.chaincode {
+            let follows = if self.shown.follows {
+                "rebuilt when its files change"
+            } else {
+                "changes of its files are not seen"
+            };
             lines.push(format!(
-                "  chaincode           {}, version {}; rebuilt when its files change",
+                "  chaincode           {}, version {}; {follows}",
                 chaincode.name, chaincode.version
             ));
         }
@@ -121,7 +132,7 @@ impl Ready {
                 format!("  peer chaincode query -C {channel} -n {name} -c {call}"),
             ];
         }
-        let language = self.shown.languages.join("|");
+        let language = &self.shown.language;
         vec![
             format!("  peer chaincode install -n mycc -v 1 -l {language} -p FOLDER"),
             format!(
@@ -159,7 +170,8 @@ mod tests {
             shown: Shown {
                 dir: "fabric-dev".into(),
                 tls: true,
-                languages: vec!["one".into()],
+                language: "one".into(),
+                follows: true,
                 asked_for: name,
             },
         }
@@ -204,7 +216,17 @@ mod tests {
             text.contains("  . fabric-dev/env.sh\n  peer chaincode invoke -C mychannel -n kv -c "),
             "{text}"
         );
-        assert!(text.contains("kv, version 2"), "{text}");
+        assert!(
+            text.contains("kv, version 2; rebuilt when its files change"),
+            "{text}"
+        );
+        let mut blind = ready(Some("kv"));
+        blind.shown.follows = false;
+        let text = blind.text();
+        assert!(
+            text.contains("kv, version 2; changes of its files are not seen"),
+            "{text}"
+        );
         let text = ready(None).text();
         assert!(
             text.contains("peer chaincode install -n mycc -v 1 -l one -p FOLDER"),
