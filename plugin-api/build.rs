@@ -1,5 +1,10 @@
 //! Records the compiler and the target, for the manifest that every plugin carries.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts through the environment"
+)]
+
 use std::env;
 use std::process::Command;
 

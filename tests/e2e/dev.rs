@@ -1,6 +1,5 @@
 //! A `peer dev` of its own process.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -9,9 +8,12 @@ use integration::binaries::{peer_binary, plugin_dir, root};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::lines::Lines;
+
 /// A running network; dropping it stops the process.
 pub struct Dev {
     process: Child,
+    lines: Lines,
     pub ready: Value,
     pub folder: TempDir,
 }
@@ -28,7 +30,6 @@ impl Dev {
 
     /// Starts a network in a folder, which may have been used before.
     pub fn start_with(source: &Path, name: &str, folder: TempDir) -> Self {
-        let log = File::create(folder.path().join("peer.log")).unwrap();
         let mut process = Command::new(peer_binary())
             .args([
                 "dev",
@@ -50,21 +51,28 @@ impl Dev {
             .env("CORE_PEER_HANDLERS_PLUGINDIRS", plugin_dir())
             .current_dir(folder.path())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let log = folder.path().join("peer.log");
+        let lines = Lines::of(process.stderr.take().unwrap(), &log);
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let log = || std::fs::read_to_string(folder.path().join("peer.log")).unwrap_or_default();
-        let ready =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("peer dev did not come up:\n{}", log()));
+        let ready = serde_json::from_str(&line)
+            .unwrap_or_else(|_| panic!("peer dev did not come up:\n{}", lines.rest()));
         Self {
             process,
+            lines,
             ready,
             folder,
         }
+    }
+
+    /// Waits until the network says something on standard error, and returns that line.
+    pub fn wait_for(&self, text: &str) -> String {
+        self.lines.wait_for(text)
     }
 
     /// Runs a `peer` command as the administrator.
@@ -149,6 +157,7 @@ impl Drop for Dev {
 }
 
 /// Whether the test can run here. In CI it must.
+#[expect(clippy::disallowed_methods, reason = "CI says by a variable that it is one")]
 pub fn node_is_here() -> bool {
     let runs = |program| {
         Command::new(program)

@@ -523,6 +523,10 @@ const DOOMED: &str = "CONTAINER_TEST_DOOMED_PEER";
 
 /// Started by the next test in a process of its own; on its own it does nothing.
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how the next test tells its other process what to do"
+)]
 async fn doomed_peer() {
     let Ok(text) = std::env::var(DOOMED) else { return };
     let (level, root) = text.split_once(':').unwrap();

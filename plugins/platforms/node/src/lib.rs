@@ -14,6 +14,10 @@ use options::Options;
 use platform::Node;
 use plugin_api::{Init, PluginError, Result, export_plugin};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the variable that Fabric's peers were given; a plugin has no other way to the environment"
+)]
 fn new(init: Init<'_>) -> Result<Node> {
     let from_environment = std::env::var("NODE_REGISTRY").ok();
     let options = Options::parse(init.config_json.as_str(), from_environment.as_deref());

@@ -32,6 +32,10 @@ fn writes(number: u64) -> BTreeMap<String, String> {
 
 /// Does nothing unless it is started by the test below; then commits until it is killed.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how the test below tells its other process what to do"
+)]
 fn commits_until_killed() {
     let Some(folder) = std::env::var_os(FOLDER) else {
         return;

@@ -1,0 +1,216 @@
+//! `peer node start` as an operator runs it: a process of its own, a stock core.yaml, TLS, and SIGTERM at the end.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use channelconfig::{
+    ApplicationProfile, OrdererProfile, OrganizationProfile, Profile, channel_group, genesis_block,
+};
+use integration::binaries::{peer_binary, plugin_dir, root};
+use peer::dev::identities::{ADMIN, Identities, ORDERER_MSP, ORG_MSP, ORG_NAME};
+use prost::Message;
+use protos::peer::ChaincodeDeploymentSpec;
+use tempfile::TempDir;
+
+use crate::lines::Lines;
+
+const CHANNEL: &str = "mychannel";
+
+/// A folder with identities, a core.yaml of Fabric 2.5 and the genesis block of a channel.
+struct Place {
+    folder: TempDir,
+    identities: Identities,
+    port: u16,
+    chaincode_port: u16,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let identities = Identities::ensure(folder.path().join("crypto-config")).unwrap();
+        let stock = root().join("peer/crates/core-config/src/load/tests/stock-2.5.yaml");
+        fs::copy(stock, folder.path().join("core.yaml")).unwrap();
+        // held both at a time, so that they differ
+        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, chaincode_port] = ports.map(|listener| listener.local_addr().unwrap().port());
+        let place = Self {
+            folder,
+            identities,
+            port,
+            chaincode_port,
+        };
+        let block = place.genesis();
+        fs::write(place.folder.path().join("mychannel.block"), block).unwrap();
+        place
+    }
+
+    /// The channel's orderer does not exist; the peer keeps looking for it.
+    fn genesis(&self) -> Vec<u8> {
+        let addresses = vec!["127.0.0.1:1".to_owned()];
+        let msp = msp::folder_config(&self.identities.orderer_org_msp(), ORDERER_MSP).unwrap();
+        let orderer = OrdererProfile {
+            organizations: vec![OrganizationProfile::orderer("OrdererOrg", msp, addresses.clone())],
+            addresses,
+            ..OrdererProfile::default()
+        };
+        let msp = msp::folder_config(&self.identities.org_msp(), ORG_MSP).unwrap();
+        let application = ApplicationProfile {
+            organizations: vec![OrganizationProfile::new(ORG_NAME, msp)],
+            ..ApplicationProfile::default()
+        };
+        let profile = Profile {
+            orderer: Some(orderer),
+            application: Some(application),
+            ..Profile::default()
+        };
+        genesis_block(CHANNEL, channel_group(&profile).unwrap())
+            .unwrap()
+            .encode_to_vec()
+    }
+
+    /// A `peer` command with the variables of a docker-compose file.
+    fn peer(&self, msp: &Path, args: &[&str]) -> Command {
+        let tls = self.identities.peer_tls();
+        let variables: [(&str, PathBuf); 9] = [
+            ("FABRIC_CFG_PATH", self.folder.path().into()),
+            ("CORE_PEER_MSPCONFIGPATH", msp.into()),
+            ("CORE_PEER_LOCALMSPID", ORG_MSP.into()),
+            ("CORE_PEER_FILESYSTEMPATH", self.folder.path().join("production")),
+            ("CORE_PEER_TLS_ENABLED", "true".into()),
+            ("CORE_PEER_TLS_CERT_FILE", tls.certificate),
+            ("CORE_PEER_TLS_KEY_FILE", tls.key),
+            ("CORE_PEER_TLS_ROOTCERT_FILE", tls.root),
+            ("CORE_PEER_HANDLERS_PLUGINDIRS", plugin_dir()),
+        ];
+        let mut command = Command::new(peer_binary());
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .envs(variables)
+            .env("CORE_PEER_ID", "peer0.org1.example.com")
+            .env("CORE_PEER_ADDRESS", format!("127.0.0.1:{}", self.port))
+            .env("CORE_PEER_LISTENADDRESS", format!("127.0.0.1:{}", self.port))
+            .env(
+                "CORE_PEER_CHAINCODELISTENADDRESS",
+                format!("127.0.0.1:{}", self.chaincode_port),
+            );
+        command
+    }
+
+    fn start(&self) -> (Node, Lines) {
+        let mut command = self.peer(
+            &self.identities.peer_msp(),
+            &["node", "start", "--peer-chaincodedev=false"],
+        );
+        let mut process = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = Lines::of(
+            process.stderr.take().unwrap(),
+            &self.folder.path().join("peer.log"),
+        );
+        (Node(process), lines)
+    }
+
+    /// As the organisation's administrator.
+    fn admin(&self, args: &[&str]) -> Output {
+        self.peer(&self.identities.user_msp(ADMIN), args)
+            .output()
+            .unwrap()
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.admin(args);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "peer {args:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// Ends with the test, also with one that fails.
+struct Node(Child);
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Node {
+    fn terminate(&mut self) -> Option<i32> {
+        let pid = self.0.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        self.0.wait().unwrap().code()
+    }
+}
+
+#[test]
+fn a_peer_with_a_stock_file_joins_answers_and_ends_when_told() {
+    let place = Place::new();
+    place.ok(&["config", "check"]);
+    let (mut node, lines) = place.start();
+    lines.wait_for("peer started");
+    place.ok(&["channel", "join", "-b", "mychannel.block"]);
+    let info = place.ok(&["channel", "getinfo", "-c", CHANNEL, "--tls", "true"]);
+    assert!(info.starts_with("Blockchain info: {\"height\":1,"), "{info}");
+    assert_eq!(node.terminate(), Some(0));
+
+    let (mut node, lines) = place.start();
+    lines.wait_for("peer started");
+    assert_eq!(
+        place.ok(&["channel", "list"]),
+        "Channels peers has joined:\nmychannel\n"
+    );
+    assert_eq!(node.terminate(), Some(0));
+}
+
+#[test]
+fn a_package_carries_the_path_as_typed_and_is_installed_under_its_own_name_only() {
+    let place = Place::new();
+    let source = place.folder.path().join("kv");
+    fs::create_dir(&source).unwrap();
+    for file in ["index.js", "package.json"] {
+        fs::copy(root().join("tests/chaincode/kv").join(file), source.join(file)).unwrap();
+    }
+    let call = "{\"Args\":[\"init\"]}";
+    place.ok(&[
+        "chaincode",
+        "package",
+        "-n",
+        "kv",
+        "-v",
+        "1.0",
+        "-l",
+        "node",
+        "-p",
+        "./kv",
+        "-c",
+        call,
+        "kv.cds",
+    ]);
+    let package = fs::read(place.folder.path().join("kv.cds")).unwrap();
+    let spec = ChaincodeDeploymentSpec::decode(package.as_slice())
+        .unwrap()
+        .chaincode_spec
+        .unwrap();
+    assert_eq!(spec.chaincode_id.unwrap().path, "./kv");
+    assert_eq!(spec.input.unwrap().args, ["init"]);
+    let refused = place.admin(&["chaincode", "install", "kv.cds", "-n", "other", "-v", "1.0"]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("chaincode name other does not match name kv in package"),
+        "{text}"
+    );
+}
