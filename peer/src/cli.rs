@@ -173,7 +173,7 @@ pub enum ChannelCommand {
         /// The channel creation transaction, as configtxgen writes it.
         #[arg(short = 'f', long)]
         file: Option<PathBuf>,
-        /// Where the genesis block goes. Default: ./<channel>.block
+        /// Where the genesis block goes. Default: ./CHANNEL.block
         #[arg(long = "outputBlock")]
         output_block: Option<PathBuf>,
         /// How long to wait for the new channel.
@@ -199,7 +199,7 @@ pub enum ChannelCommand {
     Fetch {
         /// newest, oldest, config or a block number.
         which: String,
-        /// Where the block goes. Default: ./<channel>_<which>.block
+        /// Where the block goes. Default: ./CHANNEL_WHICH.block
         file: Option<PathBuf>,
         /// The channel.
         #[arg(short = 'c', long = "channelID")]

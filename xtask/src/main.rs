@@ -25,7 +25,7 @@ struct Cli {
 enum Task {
     /// Build everything, bring up a network, run a real Node chaincode through it, print the result.
     Demo,
-    /// Run all tests. Needs node and npm; fetches the npm packages itself.
+    /// Check, run all tests, run the demo. Needs node and npm; fetches the npm packages itself.
     #[command(after_help = "\
 Examples:
   cargo xtask test                       everything

@@ -28,9 +28,13 @@ pub fn run_selected(selection: &[String]) -> Result<()> {
     steps::run(&mut test)
 }
 
-/// Everything: formatting, tests, and the demo as a newcomer runs it.
+/// Everything: formatting, clippy, documentation, tests, and the demo as a newcomer runs it. With a selection only
+/// the tests that it names.
 pub fn run(selection: &[String]) -> Result<()> {
     require_node()?;
+    if selection.is_empty() {
+        check()?;
+    }
     run_selected(selection)?;
     if selection.is_empty() {
         announce("running the demo");
