@@ -41,8 +41,10 @@ pub struct ProcessConfig {
     pub strongest: Level,
     /// User and group id that builds and chaincode run as when the peer runs as root and has namespaces.
     pub user: u32,
-    /// Limits of each build and each chaincode.
+    /// Limits of each chaincode.
     pub limits: Limits,
+    /// Limits of each build.
+    pub build_limits: Limits,
     /// Time for one build.
     pub build_timeout: Duration,
     /// Time between SIGTERM and SIGKILL.
@@ -67,6 +69,7 @@ impl ProcessConfig {
             strongest: Level::Full,
             user: 65534,
             limits: Limits::default(),
+            build_limits: Limits::default(),
             build_timeout: Duration::from_secs(300),
             stop_grace: Duration::from_secs(5),
             unpack: UnpackLimits::default(),

@@ -51,6 +51,8 @@ pub(super) struct JobSpec {
     pub hidden: Vec<PathBuf>,
     pub cwd: PathBuf,
     pub argv: Vec<String>,
+    /// Whether other machines can be reached; without namespaces they can in any case.
+    pub network: bool,
     /// Only set the sandbox up and say so.
     pub probe: bool,
 }
@@ -66,7 +68,7 @@ impl JobSpec {
             memory_bytes,
             pids,
             nofile,
-        } = config.limits;
+        } = job.limits;
         let no_cgroup = cgroups.is_empty();
         let path = job
             .env
@@ -91,6 +93,7 @@ impl JobSpec {
             hidden: config.hidden.clone(),
             cwd: job.cwd.clone(),
             argv: job.argv.clone(),
+            network: job.network,
             probe: false,
         }
     }
@@ -108,6 +111,7 @@ impl JobSpec {
             hidden: config.hidden.clone(),
             cwd: PathBuf::from("/"),
             argv: Vec::new(),
+            network: true,
             probe: true,
         }
     }
