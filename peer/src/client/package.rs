@@ -25,7 +25,7 @@ pub struct PackageRequest {
     pub name: String,
     /// The chaincode's version.
     pub version: String,
-    /// The chaincode's folder.
+    /// The chaincode's folder, or what else its language goes by, such as an import path.
     pub path: PathBuf,
     /// The chaincode's language.
     pub lang: String,
@@ -46,15 +46,6 @@ pub enum PackageError {
         #[source]
         source: PlatformError,
     },
-    /// The folder does not exist.
-    #[error("path to chaincode does not exist: {}", path.display())]
-    NoFolder {
-        /// The chaincode's folder.
-        path: PathBuf,
-        /// Why it cannot be resolved.
-        #[source]
-        source: std::io::Error,
-    },
     /// The instantiation policy does not parse.
     #[error("invalid instantiation policy")]
     Policy(#[from] PolicyTextError),
@@ -71,17 +62,15 @@ pub enum PackageError {
 /// # Errors
 /// When there is no such platform or it refuses the folder.
 pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<Bytes, PackageError> {
-    let path = std::fs::canonicalize(&request.path).map_err(|source| PackageError::NoFolder {
-        path: request.path.clone(),
-        source,
-    })?;
+    // What is no folder may be something that only the platform knows, such as an import path.
+    let path = std::fs::canonicalize(&request.path).unwrap_or_else(|_no_folder| request.path.clone());
     let refused = |source| PackageError::Platform {
         path: request.path.clone(),
         source,
     };
     let kind = request.lang.to_uppercase();
     let platform = platforms.by_type(&kind).map_err(refused)?;
-    let spec = ChaincodeSpec {
+    let mut spec = ChaincodeSpec {
         r#type: type_number(&kind)?,
         chaincode_id: Some(ChaincodeId {
             path: path.display().to_string(),
@@ -93,7 +82,11 @@ pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<
     };
     let bytes: Bytes = spec.encode_to_vec().into();
     platform.validate_spec(bytes.clone()).await.map_err(refused)?;
+    let normalized = platform.normalize_path(bytes.clone()).await.map_err(refused)?;
     let code_package = platform.deployment_payload(bytes).await.map_err(refused)?;
+    if let (Some(path), Some(id)) = (normalized, &mut spec.chaincode_id) {
+        id.path = path;
+    }
     let deployment = ChaincodeDeploymentSpec {
         chaincode_spec: Some(spec),
         code_package,

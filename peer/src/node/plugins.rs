@@ -1,12 +1,13 @@
 //! The plugins that `peer.handlers` names, loaded, and the adapters to the crates that use them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
-use core_config::CoreConfig;
+use core_config::{ChaincodeConfig, CoreConfig};
 use handlers::{Platform, PlatformError, Platforms, Registry};
 use scc::PackageValidator;
 
@@ -15,9 +16,53 @@ use scc::PackageValidator;
 /// # Errors
 /// When `peer.handlers` is malformed or an entry cannot be loaded.
 pub fn load(config: &CoreConfig) -> Result<Registry> {
-    let handlers: handlers::Config =
+    let mut handlers: handlers::Config =
         serde_json::from_value(config.peer.handlers.clone()).context("peer.handlers is malformed")?;
+    handlers.facts = facts(&config.chaincode);
     Ok(Registry::load(&handlers, &[])?)
+}
+
+/// The keys below `chaincode` that are about one language, for its platform.
+fn facts(chaincode: &ChaincodeConfig) -> BTreeMap<String, String> {
+    let facts = [
+        ("chaincode.builder", image(&chaincode.builder)),
+        ("chaincode.golang.runtime", image(&chaincode.golang.runtime)),
+        (
+            "chaincode.golang.dynamicLink",
+            chaincode.golang.dynamic_link.to_string(),
+        ),
+        ("chaincode.java.runtime", image(&chaincode.java.runtime)),
+        ("chaincode.node.runtime", image(&chaincode.node.runtime)),
+        (
+            "chaincode.node.registry",
+            chaincode.node.registry.clone().unwrap_or_default(),
+        ),
+    ];
+    facts
+        .into_iter()
+        .map(|(key, fact)| (key.to_owned(), fact))
+        .collect()
+}
+
+/// An image's name with what Fabric puts in for its variables; those of 1.x get the values of its last version.
+fn image(name: &str) -> String {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    [
+        ("$(ARCH)", arch),
+        ("$(PROJECT_VERSION)", "2.5.0"),
+        ("$(TWO_DIGIT_VERSION)", "2.5"),
+        ("$(BASE_VERSION)", "0.4.22"),
+        ("$(DOCKER_NS)", "hyperledger"),
+        ("$(BASE_DOCKER_NS)", "hyperledger"),
+    ]
+    .into_iter()
+    .fold(name.to_owned(), |name, (variable, value)| {
+        name.replace(variable, value)
+    })
 }
 
 /// The platform plugins as a runtime sees them.
@@ -61,6 +106,8 @@ impl PlatformBuilder for PlatformPlugins {
                 .map(|(name, content)| (name, content.into()))
                 .collect(),
             launch: plan.launch,
+            secrets: plan.secrets,
+            offline: plan.offline,
         })
     }
 }
@@ -87,4 +134,19 @@ pub fn filter_names(registry: &Registry) -> Arc<str> {
         .map(|plugin| plugin.instance)
         .collect();
     names.join(", ").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::image;
+
+    #[test]
+    fn variables_in_images_get_fabrics_values() {
+        assert_eq!(
+            image("$(DOCKER_NS)/fabric-nodeenv:$(TWO_DIGIT_VERSION)"),
+            "hyperledger/fabric-nodeenv:2.5"
+        );
+        assert!(!image("$(BASE_DOCKER_NS)/fabric-baseos:$(ARCH)-$(BASE_VERSION)").contains('$'));
+        assert_eq!(image("acme/node:1"), "acme/node:1");
+    }
 }

@@ -63,6 +63,11 @@ pub fn process(config: &CoreConfig) -> ProcessConfig {
         pids: process.pids,
         nofile: process.nofile,
     };
+    settings.build_limits = Limits {
+        memory_bytes: process.build_memory,
+        pids: process.build_pids,
+        nofile: process.build_nofile,
+    };
     settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
     settings.hidden = secrets(config);
     if let Some(folder) = process.node_path.as_deref().and_then(Path::parent) {

@@ -31,10 +31,12 @@ pub(crate) const SCHEMA: &str = r##"{
                 },
                 "tokenFile": {
                     "type": "string",
+                    "pattern": "^/",
                     "description": "File with the access token of the registry that is stated beside it (without one: of the scopes' registries), read at each build."
                 },
                 "caFile": {
                     "type": "string",
+                    "pattern": "^/",
                     "description": "PEM file with the authorities that npm trusts, read at each build."
                 },
                 "proxy": {
