@@ -319,16 +319,24 @@ fn the_peers_variable_names_the_registry() {
     if !node_is_here() {
         return;
     }
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let registry = format!("http://{closed}");
-    let dev = Dev::network(&[("NODE_REGISTRY", &registry)]);
+    let empty = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = empty.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in empty.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while line != "\r\n" && reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let nothing = b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+            reader.get_mut().write_all(nothing).ok();
+        }
+    });
+    let dev = Dev::network(&[("NODE_REGISTRY", &format!("http://{address}"))]);
     let source = chaincode(dev.folder.path());
     install(&dev, "cc", &source);
     let said = dev.refused(&instantiate("cc"));
-    assert!(
-        said.contains("ECONNREFUSED") && said.contains(&closed.to_string()),
-        "{said}"
-    );
+    assert!(said.contains("E404") && said.contains(&address), "{said}");
 }
 
 #[test]

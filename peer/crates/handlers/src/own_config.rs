@@ -21,8 +21,8 @@ pub(crate) struct Split {
 /// What is said for one chaincode.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Own {
-    /// As it stands there.
-    pub(crate) part: Value,
+    /// The keys that have a value there.
+    pub(crate) stated: Value,
     /// Merged into the general part.
     pub(crate) merged: Value,
 }
@@ -47,7 +47,9 @@ pub(crate) fn split(config: &Value) -> Result<Split, LoadError> {
         }
         let mut merged = general.clone();
         merge(&mut merged, &part);
-        own.insert(name, Own { part, merged });
+        let mut stated = Value::Object(Map::new());
+        merge(&mut stated, &part);
+        own.insert(name, Own { stated, merged });
     }
     Ok(Split { general, own })
 }
@@ -108,8 +110,9 @@ mod tests {
             own.merged,
             json!({ "image": "a", "npm": { "registry": "own", "scopes": { "@a": "x", "@b": "y" }, "list": [3] } })
         );
-        assert_eq!(own.part["npm"]["registry"], "own");
+        assert_eq!(own.stated["npm"]["registry"], "own");
         assert_eq!(split.own["bare"].merged, json!({}));
+        assert_eq!(split.own["bare"].stated, json!({}));
     }
 
     #[test]

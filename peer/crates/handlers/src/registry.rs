@@ -251,10 +251,10 @@ impl<'a> Loader<'a> {
         };
         let instance = platform(candidate.entry.name.clone(), &general, &facts)?;
         let mut by_chaincode = BTreeMap::new();
-        for (chaincode, Own { part, merged }) in own {
-            let part = part.to_string();
+        for (chaincode, Own { stated, merged }) in own {
+            let stated = stated.to_string();
             let mut facts = facts.clone();
-            facts.push((OWN_CONFIG, part.as_str()));
+            facts.push((OWN_CONFIG, stated.as_str()));
             let name = format!("{}.{chaincode}", candidate.entry.name);
             let own = platform(name, &merged, &facts).map_err(|error| of_chaincode(error, &chaincode))?;
             by_chaincode.insert(chaincode, own);
