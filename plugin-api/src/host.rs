@@ -42,6 +42,10 @@ pub trait Host: Send + Sync + Clone {
 /// The peer as plugins hold it; cloning counts a reference.
 pub type HostRef = Host_TO<'static, RArc<()>>;
 
+/// Name of the fact that holds the part of `config` that is meant for one chaincode alone, as JSON. Only an
+/// instance for one chaincode has it; its `config_json` is the entry's `config` with this part merged in.
+pub const OWN_CONFIG: &str = "config.own";
+
 /// What a constructor gets.
 #[repr(C)]
 #[derive(StableAbi)]
@@ -52,6 +56,18 @@ pub struct Init<'a> {
     pub instance: RStr<'a>,
     /// The entry's `config` as JSON; `{}` when the entry has none. It has passed the plugin's own schema.
     pub config_json: RStr<'a>,
-    /// Room for later.
+    /// Further facts, see [`Init::fact`].
     pub ext: Pairs<'a>,
+}
+
+impl<'a> Init<'a> {
+    /// A fact that the peer hands on to plugins beside their own configuration: [`OWN_CONFIG`], and to platforms
+    /// the keys below `chaincode` in core.yaml that are about one language, such as `chaincode.node.registry`.
+    pub fn fact(&self, name: &str) -> Option<&'a str> {
+        let facts = self.ext.as_slice();
+        facts
+            .iter()
+            .find(|Tuple2(key, _)| key.as_str() == name)
+            .map(|Tuple2(_, value)| value.as_str())
+    }
 }

@@ -124,6 +124,8 @@ mod host;
 mod log;
 pub mod manifest;
 mod module;
+#[cfg(feature = "packages")]
+pub mod packages;
 mod platform;
 mod request;
 #[cfg(feature = "rt")]
@@ -136,10 +138,12 @@ pub use auth::{Action, AuthFilter, AuthFilterObject, Before};
 pub use decoration::{Decorator, DecoratorObject, Editor, InputDecorator, InputEditor, InputEditor_TO};
 pub use error::{Code, Ext, PluginError, Res, Result};
 pub use filter::{Filter, Flow};
-pub use host::{Host, Host_TO, HostRef, Init, Pairs};
+pub use host::{Host, Host_TO, HostRef, Init, OWN_CONFIG, Pairs};
 pub use manifest::Note;
 pub use module::{NewAuthFilter, NewDecorator, NewPlatform, PluginMod, PluginMod_Ref};
-pub use platform::{BuildPlan, LanguagePlatform, PEER_ADDRESS, Plan, Platform, PlatformObject};
+pub use platform::{
+    BuildPlan, LanguagePlatform, OFFLINE, PEER_ADDRESS, Plan, Platform, PlatformObject, SECRET,
+};
 pub use request::{Request, RequestView, RequestView_TO};
 pub use shared_bytes::SharedBytes;
 pub use state::State;

@@ -14,10 +14,15 @@ use crate::guard::{Instance, guard};
 use abi_stable::StableAbi;
 use abi_stable::erased_types::TD_Opaque;
 use abi_stable::sabi_trait;
-use abi_stable::std_types::{RBox, RSlice, RString, RVec, Tuple2};
+use abi_stable::std_types::{RBox, ROption, RResult, RSlice, RString, RVec, Tuple2};
 
 /// Placeholder in [`Plan::launch`]: the peer's chaincode address as `host:port`.
 pub const PEER_ADDRESS: &str = "{peer.address}";
+
+/// Key of [`BuildPlan::ext`] for one text of [`Plan::secrets`].
+pub const SECRET: &str = "secret";
+/// Key of [`BuildPlan::ext`] for [`Plan::offline`].
+pub const OFFLINE: &str = "offline";
 
 /// How to turn a code package into something that runs. The peer runs it, in Docker or as a process.
 #[repr(C)]
@@ -35,7 +40,7 @@ pub struct BuildPlan {
     pub launch: RVec<RString>,
     /// Arguments that start the chaincode inside of the image that the Dockerfile makes.
     pub container_launch: RVec<RString>,
-    /// Room for later.
+    /// Room for later. So far: [`SECRET`] and [`OFFLINE`].
     pub ext: Ext,
 }
 
@@ -55,6 +60,10 @@ pub trait LanguagePlatform: Send + Sync {
     /// How to build and start the chaincode.
     #[sabi(last_prefix_field)]
     fn build_plan(&self, deployment_spec: RSlice<'_, u8>) -> Res<BuildPlan>;
+    /// What stands as path in the package of an encoded `ChaincodeSpec`; none: what stands there already.
+    fn normalize_path(&self, _chaincode_spec: RSlice<'_, u8>) -> Res<ROption<RString>> {
+        RResult::ROk(ROption::RNone)
+    }
 }
 
 /// A platform as the peer holds it.
@@ -72,13 +81,18 @@ pub struct Plan {
     pub cmd: String,
     /// `NAME=value` lines for the command.
     pub env: Vec<String>,
-    /// Further files that the peer puts beside the package.
+    /// Further files that the peer puts beside the package, for the eyes of the build alone (mode 0600).
     pub files: Vec<(String, Vec<u8>)>,
     /// Arguments that start the built chaincode with the output folder as working directory and no
     /// container; the peer replaces [`PEER_ADDRESS`] inside of any argument.
     pub launch: Vec<String>,
     /// Arguments that start the chaincode inside of the image that the Dockerfile makes; same placeholder.
     pub container_launch: Vec<String>,
+    /// Texts in [`Plan::env`] and [`Plan::files`] that nobody may read, such as tokens: the peer removes them
+    /// from the build's output, and a new token does not make another build necessary.
+    pub secrets: Vec<String>,
+    /// Whether the build needs nothing but the package, so that the peer may cut it off from the network.
+    pub offline: bool,
 }
 
 /// A chaincode language. Messages come in their protobuf encoding (`protos.ChaincodeSpec`,
@@ -98,6 +112,11 @@ pub trait Platform: Send + Sync + 'static {
     fn dockerfile(&self, deployment_spec: &[u8]) -> Result<String>;
     /// How to build and start the chaincode.
     fn build_plan(&self, deployment_spec: &[u8]) -> Result<Plan>;
+    /// The path that goes into the package of a `ChaincodeSpec`, such as the import path of a folder. None:
+    /// the one that is in the spec.
+    fn normalize_path(&self, _chaincode_spec: &[u8]) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 struct PlatformAdapter<T>(Instance<T>);
@@ -120,7 +139,12 @@ impl From<Plan> for BuildPlan {
                 .collect(),
             launch: plan.launch.into_iter().map(RString::from).collect(),
             container_launch: plan.container_launch.into_iter().map(RString::from).collect(),
-            ext: Ext::new(),
+            ext: plan
+                .secrets
+                .into_iter()
+                .map(|secret| Tuple2(SECRET.into(), secret.into_bytes().into()))
+                .chain(plan.offline.then(|| Tuple2(RString::from(OFFLINE), RVec::new())))
+                .collect(),
         }
     }
 }
@@ -162,6 +186,15 @@ impl<T: Platform> LanguagePlatform for PlatformAdapter<T> {
                 .get()
                 .build_plan(deployment_spec.as_slice())
                 .map(BuildPlan::from)
+        })
+    }
+
+    fn normalize_path(&self, chaincode_spec: RSlice<'_, u8>) -> Res<ROption<RString>> {
+        guard(|| {
+            self.0
+                .get()
+                .normalize_path(chaincode_spec.as_slice())
+                .map(|path| path.map(RString::from).into())
         })
     }
 }

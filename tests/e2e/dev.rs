@@ -30,25 +30,39 @@ impl Dev {
 
     /// Starts a network in a folder, which may have been used before.
     pub fn start_with(source: &Path, name: &str, folder: TempDir) -> Self {
+        Self::start_configured(source, name, folder, &[])
+    }
+
+    /// The same with variables that configure the peer.
+    pub fn start_configured(source: &Path, name: &str, folder: TempDir, variables: &[(&str, &str)]) -> Self {
+        let source = source.to_str().unwrap();
+        Self::launch(
+            &["--lang", "node", "--name", name, "--chaincode", source],
+            folder,
+            variables,
+        )
+    }
+
+    /// Starts a network with one of the chaincodes of `tests/chaincode`, whose language nobody tells.
+    pub fn detecting(chaincode: &str, variables: &[(&str, &str)]) -> Self {
+        let source = root().join("tests/chaincode").join(chaincode);
+        let args = ["--chaincode", source.to_str().unwrap()];
+        Self::launch(&args, tempfile::tempdir().unwrap(), variables)
+    }
+
+    /// Starts a network without chaincode.
+    pub fn network(variables: &[(&str, &str)]) -> Self {
+        Self::launch(&[], tempfile::tempdir().unwrap(), variables)
+    }
+
+    fn launch(args: &[&str], folder: TempDir, variables: &[(&str, &str)]) -> Self {
         let mut process = Command::new(peer_binary())
-            .args([
-                "dev",
-                "--port",
-                "0",
-                "--orderer-port",
-                "0",
-                "--output",
-                "json",
-                "--lang",
-                "node",
-                "--name",
-                name,
-            ])
+            .args(["dev", "--port", "0", "--orderer-port", "0", "--output", "json"])
+            .args(args)
             .arg("--dir")
             .arg(folder.path().join("net"))
-            .arg("--chaincode")
-            .arg(source)
             .env("CORE_PEER_HANDLERS_PLUGINDIRS", plugin_dir())
+            .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -70,6 +84,11 @@ impl Dev {
         }
     }
 
+    /// What the peer has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("peer.log")).unwrap()
+    }
+
     /// Waits until the network says something on standard error, and returns that line.
     pub fn wait_for(&self, text: &str) -> String {
         self.lines.wait_for(text)
@@ -77,6 +96,11 @@ impl Dev {
 
     /// Runs a `peer` command as the administrator.
     pub fn peer(&self, args: &[&str]) -> Output {
+        self.peer_with(args, &[])
+    }
+
+    /// The same with further variables.
+    pub fn peer_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
         let mut command = Command::new(peer_binary());
         command
             .args(args)
@@ -86,7 +110,7 @@ impl Dev {
         for (name, value) in self.ready["env"].as_object().unwrap() {
             command.env(name, value.as_str().unwrap());
         }
-        command.output().unwrap()
+        command.envs(variables.iter().copied()).output().unwrap()
     }
 
     /// A command that must succeed.
@@ -159,19 +183,25 @@ impl Drop for Dev {
 /// Whether the test can run here. In CI it must.
 #[expect(clippy::disallowed_methods, reason = "CI says by a variable that it is one")]
 pub fn node_is_here() -> bool {
-    let runs = |program| {
-        Command::new(program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    let here = runs("node") && runs("npm");
+    are_here(&[("node", "--version"), ("npm", "--version")])
+}
+
+/// Whether these programs can be run, each with an argument that makes it end. In CI they must.
+pub fn are_here(programs: &[(&str, &str)]) -> bool {
+    let missing: Vec<_> = programs
+        .iter()
+        .filter(|(program, argument)| {
+            let output = Command::new(program).arg(argument).output();
+            !output.is_ok_and(|output| output.status.success())
+        })
+        .map(|(program, _)| *program)
+        .collect();
     assert!(
-        here || std::env::var_os("CI").is_none(),
-        "CI without node and npm"
+        missing.is_empty() || std::env::var_os("CI").is_none(),
+        "CI without {missing:?}"
     );
-    if !here {
-        eprintln!("skipped: node and npm are not installed");
+    if !missing.is_empty() {
+        eprintln!("skipped: not installed: {}", missing.join(", "));
     }
-    here
+    missing.is_empty()
 }

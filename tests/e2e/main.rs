@@ -2,7 +2,9 @@
 
 mod dev;
 mod following;
+mod languages;
 mod lines;
 mod node_start;
+mod npm_registry;
 mod roundtrip;
 mod shims;

@@ -122,7 +122,14 @@ fn the_shim_of_2_2_runs_and_the_commands_answer() {
         .collect();
     assert_eq!(
         names,
-        ["DefaultAuth", "ExpirationCheck", "DefaultDecorator", "node"]
+        [
+            "DefaultAuth",
+            "ExpirationCheck",
+            "DefaultDecorator",
+            "golang",
+            "java",
+            "node"
+        ]
     );
     assert_eq!(dev.ok(&["version"])["pluginApi"], "1.0");
     assert!(dev.ok(&["config", "check"])["file"].is_string());

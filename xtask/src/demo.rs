@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the main job, from a folder of Node code to a committed, readable value.
+//! `cargo xtask demo`: the main job, from a folder of chaincode to a committed, readable value.
 #![expect(
     clippy::indexing_slicing,
     reason = "indexing a JSON value yields null where there is nothing"
@@ -10,20 +10,80 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::dist;
-use crate::steps::{announce, output, print, require_node, root};
+use crate::steps::{announce, output, print, require, require_node, root};
+
+/// What to show.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The chaincode's language.
+    #[arg(long, value_enum, default_value_t)]
+    language: Language,
+}
+
+/// Languages that there is a demo chaincode for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// JavaScript, with Node.js and npm.
+    #[default]
+    Node,
+    /// Go.
+    Golang,
+    /// Java, with Maven.
+    Java,
+}
+
+impl Language {
+    /// As `peer dev --lang` has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Golang => "golang",
+            Self::Java => "java",
+        }
+    }
+
+    /// The chaincode's folder.
+    fn chaincode(self) -> &'static str {
+        match self {
+            Self::Node => "tests/chaincode/kv",
+            Self::Golang => "tests/chaincode/kv-go",
+            Self::Java => "tests/chaincode/kv-java",
+        }
+    }
+
+    fn tool(self) -> &'static str {
+        match self {
+            Self::Node => "npm",
+            Self::Golang => "go",
+            Self::Java => "Maven",
+        }
+    }
+
+    fn require(self) -> Result<()> {
+        match self {
+            Self::Node => require_node(),
+            Self::Golang => require(&[("go", "install Go 1.24 or newer")]),
+            Self::Java => require(&[
+                ("java", "install a JDK, 11 or newer"),
+                ("mvn", "install Maven 3.6 or newer"),
+            ]),
+        }
+    }
+}
 
 /// Builds, brings up a network in one process, runs the chaincode, prints what happened.
-pub fn run() -> Result<()> {
-    require_node()?;
+pub fn run(options: &Options) -> Result<()> {
+    options.language.require()?;
     let place = root().join("target/demo");
     if place.exists() {
         fs::remove_dir_all(&place).with_context(|| format!("could not clear {}", place.display()))?;
     }
     dist::lay_out("dev", &place)?;
-    let network = Network::start(&place)?;
+    let network = Network::start(&place, options.language)?;
     let shown = main_job(&network);
     network.stop()?;
     print(&shown?);
@@ -39,10 +99,13 @@ struct Network {
 }
 
 impl Network {
-    fn start(place: &Path) -> Result<Self> {
+    fn start(place: &Path, language: Language) -> Result<Self> {
         let peer = place.join("bin/peer");
         let log = place.join("peer.log");
-        announce("bringing up CA, orderer, channel and peer; building the chaincode with npm (peer dev)");
+        announce(&format!(
+            "bringing up CA, orderer, channel and peer; building the chaincode with {} (peer dev)",
+            language.tool()
+        ));
         let mut process = Command::new(&peer)
             .args([
                 "dev",
@@ -54,7 +117,7 @@ impl Network {
                 "--output",
                 "json",
                 "--lang",
-                "node",
+                language.name(),
             ])
             .args([
                 "--name",
@@ -65,7 +128,7 @@ impl Network {
             ])
             .arg(place.join("network"))
             .arg("--chaincode")
-            .arg(root().join("tests/chaincode/kv"))
+            .arg(root().join(language.chaincode()))
             .env("FABRIC_LOGGING_FORMAT", "json")
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("could not create {}", log.display()))?)

@@ -23,9 +23,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build everything, bring up a network, run a real Node chaincode through it, print the result.
-    Demo,
-    /// Check, run all tests, run the demo. Needs node and npm; fetches the npm packages itself.
+    /// Build everything, bring up a network, run a real chaincode through it, print the result.
+    Demo(demo::Options),
+    /// Check, run all tests, run the demo. Needs node, npm, Go, a JDK and Maven; fetches the npm packages itself.
     #[command(after_help = "\
 Examples:
   cargo xtask test                       everything
@@ -57,7 +57,7 @@ Examples:
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
-        Task::Demo => demo::run(),
+        Task::Demo(options) => demo::run(&options),
         Task::Test { cargo } => test::run(&cargo),
         Task::Check => test::check(),
         Task::Bench { loadgen } => bench::run(&loadgen),

@@ -69,7 +69,8 @@ pub fn cargo(args: &[&str]) -> Command {
 /// Fails with advice unless these programs can be run.
 pub fn require(programs: &[(&str, &str)]) -> Result<()> {
     for (program, advice) in programs {
-        let found = Command::new(program).arg("--version").output();
+        let version = if *program == "go" { "version" } else { "--version" };
+        let found = Command::new(program).arg(version).output();
         if !found.is_ok_and(|output| output.status.success()) {
             bail!("{program} is needed and cannot be run: {advice}");
         }

@@ -38,7 +38,7 @@ pub fn run(selection: &[String]) -> Result<()> {
     run_selected(selection)?;
     if selection.is_empty() {
         announce("running the demo");
-        demo::run()?;
+        demo::run(&demo::Options::default())?;
     }
     Ok(())
 }

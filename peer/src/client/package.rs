@@ -25,7 +25,7 @@ pub struct PackageRequest {
     pub name: String,
     /// The chaincode's version.
     pub version: String,
-    /// The chaincode's folder.
+    /// The chaincode's folder, or what else its language goes by, such as an import path.
     pub path: PathBuf,
     /// The chaincode's language.
     pub lang: String,
@@ -48,15 +48,6 @@ pub enum PackageError {
         #[source]
         source: PlatformError,
     },
-    /// The folder does not exist.
-    #[error("path to chaincode does not exist: {}", path.display())]
-    NoFolder {
-        /// The chaincode's folder.
-        path: PathBuf,
-        /// Why it cannot be resolved.
-        #[source]
-        source: std::io::Error,
-    },
     /// The instantiation policy does not parse.
     #[error("invalid instantiation policy")]
     Policy(#[from] PolicyTextError),
@@ -76,10 +67,8 @@ pub enum PackageError {
 /// # Errors
 /// When there is no such platform or it refuses the folder.
 pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<Bytes, PackageError> {
-    let path = std::fs::canonicalize(&request.path).map_err(|source| PackageError::NoFolder {
-        path: request.path.clone(),
-        source,
-    })?;
+    // What is no folder may be something that only the platform knows, such as an import path.
+    let path = std::fs::canonicalize(&request.path).unwrap_or_else(|_no_folder| request.path.clone());
     let refused = |source| PackageError::Platform {
         path: request.path.clone(),
         source,
@@ -99,10 +88,14 @@ pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<
     };
     let bytes: Bytes = spec(&path).encode_to_vec().into();
     platform.validate_spec(bytes.clone()).await.map_err(refused)?;
+    let normalized = platform.normalize_path(bytes.clone()).await.map_err(refused)?;
     let code_package = platform.deployment_payload(bytes).await.map_err(refused)?;
     let deployment = ChaincodeDeploymentSpec {
-        // as it was typed: where the folder lies on this machine is nobody else's business
-        chaincode_spec: Some(spec(&request.path)),
+        // as the language names it, else as it was typed: where the folder lies on this machine is nobody else's
+        // business
+        chaincode_spec: Some(spec(
+            &normalized.map_or_else(|| request.path.clone(), PathBuf::from),
+        )),
         code_package,
         ..Default::default()
     };

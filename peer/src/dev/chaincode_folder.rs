@@ -87,22 +87,31 @@ impl ChaincodeFolder {
         &self.name
     }
 
-    /// Settles the language: the one given, else the first platform that accepts the folder.
+    /// Settles the language: the one given, else the one whose platform accepts the folder.
     pub(super) async fn settle_language(&mut self, platforms: &Platforms) -> Result<()> {
         if let Some(lang) = &self.lang {
             platforms.by_type(lang)?;
             return Ok(());
         }
-        let mut refusals = Vec::new();
+        let (mut accepted, mut refusals) = (Vec::new(), Vec::new());
         for kind in platforms.types() {
             match self.accepted_by(platforms, kind).await {
-                Ok(()) => {
-                    tracing::info!(language = kind, path = %self.path.display(), "chaincode language found");
-                    self.lang = Some(kind.to_owned());
-                    return Ok(());
-                }
+                Ok(()) => accepted.push(kind.to_lowercase()),
                 Err(refusal) => refusals.push(format!("{}: {refusal:#}", kind.to_lowercase())),
             }
+        }
+        match accepted.as_slice() {
+            [] => {}
+            [language] => {
+                tracing::info!(language, path = %self.path.display(), "chaincode language found");
+                self.lang = Some(language.clone());
+                return Ok(());
+            }
+            several => bail!(
+                "{} may be chaincode in any of: {}; say which with --lang",
+                self.path.display(),
+                several.join(", ")
+            ),
         }
         if refusals.is_empty() {
             bail!("no platform is loaded; peer.handlers.platforms of core.yaml names them");

@@ -1,5 +1,6 @@
 //! The plugins that `peer.handlers` names, loaded, and the adapters to the crates that use them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
-use core_config::CoreConfig;
+use core_config::{ChaincodeConfig, CoreConfig};
 use handlers::{Platform, PlatformError, Platforms, Registry, SectionFault};
 use scc::PackageValidator;
 
@@ -18,7 +19,8 @@ use super::settings::Faults;
 /// # Errors
 /// When `peer.handlers` is malformed or an entry cannot be loaded.
 pub fn load(config: &CoreConfig) -> Result<Registry> {
-    let handlers = section(config).map_err(Faults)?;
+    let mut handlers = section(config).map_err(Faults)?;
+    handlers.facts = facts(&config.chaincode);
     Ok(Registry::load(&handlers, &own_dirs(config))?)
 }
 
@@ -40,6 +42,49 @@ pub fn section(config: &CoreConfig) -> Result<handlers::Config, Vec<String>> {
 fn own_dirs(config: &CoreConfig) -> Vec<PathBuf> {
     let beside = |folder: &Path| vec![folder.join("../plugins"), folder.join("plugins")];
     config.program_dir().map(beside).unwrap_or_default()
+}
+
+/// The keys below `chaincode` that are about one language, for its platform.
+fn facts(chaincode: &ChaincodeConfig) -> BTreeMap<String, String> {
+    let facts = [
+        ("chaincode.builder", image(&chaincode.builder)),
+        ("chaincode.golang.runtime", image(&chaincode.golang.runtime)),
+        (
+            "chaincode.golang.dynamicLink",
+            chaincode.golang.dynamic_link.to_string(),
+        ),
+        ("chaincode.java.runtime", image(&chaincode.java.runtime)),
+        ("chaincode.node.runtime", image(&chaincode.node.runtime)),
+        (
+            "chaincode.node.registry",
+            chaincode.node.registry.clone().unwrap_or_default(),
+        ),
+    ];
+    facts
+        .into_iter()
+        .map(|(key, fact)| (key.to_owned(), fact))
+        .collect()
+}
+
+/// An image's name with what Fabric puts in for its variables; those of 1.x get the values of its last version.
+fn image(name: &str) -> String {
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    [
+        ("$(ARCH)", arch),
+        ("$(PROJECT_VERSION)", "2.5.0"),
+        ("$(TWO_DIGIT_VERSION)", "2.5"),
+        ("$(BASE_VERSION)", "0.4.22"),
+        ("$(DOCKER_NS)", "hyperledger"),
+        ("$(BASE_DOCKER_NS)", "hyperledger"),
+    ]
+    .into_iter()
+    .fold(name.to_owned(), |name, (variable, value)| {
+        name.replace(variable, value)
+    })
 }
 
 /// The platform plugins as a runtime sees them.
@@ -83,6 +128,8 @@ impl PlatformBuilder for PlatformPlugins {
                 .map(|(name, content)| (name, content.into()))
                 .collect(),
             launch: plan.launch,
+            secrets: plan.secrets,
+            offline: plan.offline,
         })
     }
 }
@@ -109,4 +156,19 @@ pub fn filter_names(registry: &Registry) -> Arc<str> {
         .map(|plugin| plugin.instance)
         .collect();
     names.join(", ").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::image;
+
+    #[test]
+    fn variables_in_images_get_fabrics_values() {
+        assert_eq!(
+            image("$(DOCKER_NS)/fabric-nodeenv:$(TWO_DIGIT_VERSION)"),
+            "hyperledger/fabric-nodeenv:2.5"
+        );
+        assert!(!image("$(BASE_DOCKER_NS)/fabric-baseos:$(ARCH)-$(BASE_VERSION)").contains('$'));
+        assert_eq!(image("acme/node:1"), "acme/node:1");
+    }
 }

@@ -169,6 +169,12 @@ pub fn process(config: &CoreConfig) -> ProcessConfig {
         nofile: process.nofile,
         cpu: process.cpu,
     };
+    settings.build_limits = Limits {
+        memory_bytes: process.build_memory,
+        pids: process.build_pids,
+        nofile: process.build_nofile,
+        cpu: process.cpu,
+    };
     settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
     settings.hidden = secrets(config);
     if let Some(folder) = process.node_path.as_deref().and_then(Path::parent) {

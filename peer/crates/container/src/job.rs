@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::process::ProcessConfig;
+use crate::process::{Limits, ProcessConfig};
 use crate::sandbox::{JobCgroup, Sandbox};
 use crate::vm::{ExitInfo, ExitWatch};
 use output::{Output, read_lines};
@@ -34,7 +34,7 @@ pub(crate) enum Stream {
 }
 
 /// One process to start.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Job {
     /// For the log.
     pub chaincode: String,
@@ -47,6 +47,11 @@ pub(crate) struct Job {
     pub readable: Vec<PathBuf>,
     /// What it may write.
     pub writable: Vec<PathBuf>,
+    pub limits: Limits,
+    /// Whether it reaches other machines, where that can be prevented.
+    pub network: bool,
+    /// Texts that its output must not show.
+    pub secrets: Vec<String>,
 }
 
 /// Time for the pipes to run dry once the whole tree is dead; only an escaped process can hold them longer.
@@ -127,7 +132,7 @@ impl JobRunner {
             stops,
             closed: self.closed.subscribe(),
         };
-        let output = Arc::new(Output::new(job.chaincode, job.stream));
+        let output = Arc::new(Output::new(job.chaincode, job.stream, job.secrets));
         self.runtime.spawn(supervisor.run(child, output, publish));
         Ok(RunningJob { exit, stop })
     }

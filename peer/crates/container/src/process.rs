@@ -17,7 +17,7 @@ pub use config::{Limits, ProcessConfig};
 use crate::error::{Phase, VmError};
 use crate::job::JobRunner;
 use crate::naming::Naming;
-use crate::process::builds::Builds;
+use crate::process::builds::{Build, Builds, Place};
 use crate::process::folders::Folders;
 use crate::process::instances::Instances;
 use crate::sandbox::{Level, Sandbox, SandboxError};
@@ -97,6 +97,14 @@ impl ProcessVm {
         self.level
     }
 
+    async fn ensure(&self, source: &ChaincodeSource) -> Result<Build, VmError> {
+        let place = Place {
+            name: self.naming.folder_name(&source.id),
+            cache: self.naming.folder_name(&source.name),
+        };
+        self.builds.ensure(place, source).await
+    }
+
     /// Ends all chaincode and running builds, and refuses new ones.
     pub async fn shutdown(&self) {
         self.runner.close();
@@ -115,16 +123,13 @@ impl ProcessVm {
 #[async_trait]
 impl Vm for ProcessVm {
     async fn deploy(&self, source: &ChaincodeSource) -> Result<(), VmError> {
-        self.builds
-            .ensure(&self.naming.folder_name(&source.id), source)
-            .await
-            .map(|_| ())
+        self.ensure(source).await.map(|_| ())
     }
 
     async fn start(&self, request: &StartRequest) -> Result<Started, VmError> {
         self.stop(&request.chaincode_id).await?;
         let folder = self.naming.folder_name(&request.chaincode_id);
-        let build = self.builds.ensure(&folder, &request.source).await?;
+        let build = self.ensure(&request.source).await?;
         self.instances.start(folder, build, request.clone()).await
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A wrapped job is started as `helper chaincode-sandbox enter <job>`; the helper (this program again, see
 //! [`run_if_requested`]) confines itself step by step and then starts the job. The network stays shared: the chaincode
-//! has to reach the peer, a build may need a registry.
+//! has to reach the peer, a build may need a registry; a build that says that it needs none is cut off.
 
 mod cgroup;
 mod enter;
@@ -252,7 +252,7 @@ impl Sandbox {
         let cgroup = self
             .cgroups
             .as_ref()
-            .map(|base| base.job(&config.limits))
+            .map(|base| base.job(&job.limits))
             .transpose()?;
         let mut command = match &self.helper {
             None => {

@@ -26,7 +26,7 @@ pub struct ChaincodeSource {
 }
 
 /// How a platform wants one chaincode built and started.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct BuildPlan {
     /// Builder image; unused by the process runtime.
     pub image: String,
@@ -38,6 +38,44 @@ pub struct BuildPlan {
     pub files: Vec<(String, Vec<u8>)>,
     /// Argument vector of the built chaincode; `{peer.address}` stands for the address it dials.
     pub launch: Vec<String>,
+    /// Texts in `env` and `files` that must not be seen anywhere; see [`BuildPlan::redact`].
+    pub secrets: Vec<String>,
+    /// The build needs no network and gets none, where the runtime can take it away.
+    pub offline: bool,
+}
+
+/// What stands for a secret.
+const REDACTED: &str = "*****";
+
+impl BuildPlan {
+    /// A text without the secrets.
+    pub fn redact(&self, text: String) -> String {
+        redact(&self.secrets, text)
+    }
+}
+
+impl fmt::Debug for BuildPlan {
+    /// Without anything that may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildPlan")
+            .field("image", &self.image)
+            .field("cmd", &self.cmd)
+            .field("launch", &self.launch)
+            .field("offline", &self.offline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A text without these secrets.
+pub(crate) fn redact(secrets: &[String], text: String) -> String {
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    secrets.fold(text, |text, secret| {
+        if text.contains(secret.as_str()) {
+            text.replace(secret.as_str(), REDACTED)
+        } else {
+            text
+        }
+    })
 }
 
 /// Why a platform refused to say how a chaincode is built.

@@ -248,7 +248,7 @@ async fn the_environment_is_exactly_as_specified() {
 }
 
 #[tokio::test]
-async fn builds_share_a_cache_and_see_nothing_of_the_peers_environment() {
+async fn builds_see_nothing_of_the_peers_environment() {
     let setup = setup().await;
     let vm = setup.vm(platform(
         "cat /proc/self/environ | tr '\\0' '\\n'; test -w $XDG_CACHE_HOME && exit 1",
@@ -294,6 +294,88 @@ async fn builds_share_a_cache_and_see_nothing_of_the_peers_environment() {
         !exit.last_lines.contains(&"CHAINCODE_OUTPUT=/evil".to_owned()),
         "but not the folders"
     );
+}
+
+#[tokio::test]
+async fn versions_of_a_chaincode_share_a_cache_and_chaincodes_do_not() {
+    let setup = setup().await;
+    let cmd = "echo \"$NOTHING\" >> $XDG_CACHE_HOME/log; touch $CHAINCODE_OUTPUT/x";
+    let vm = setup.vm(platform(cmd, &["true"], |_| {}));
+    for id in ["one:1", "one:2", "two:1"] {
+        vm.deploy(&fake::source(id)).await.unwrap();
+    }
+    let mut builds: Vec<_> = setup
+        .caches()
+        .iter()
+        .map(|cache| std::fs::read_to_string(cache.join("log")).unwrap().len())
+        .collect();
+    builds.sort_unstable();
+    assert_eq!(builds, [1, 2]);
+}
+
+#[tokio::test]
+async fn another_registry_is_another_build_and_another_token_is_not() {
+    let setup = setup().await;
+    let build = async |env: &str, content: &str, secret: &str| {
+        let vm = setup.vm(platform("echo >> $XDG_CACHE_HOME/log", &["true"], |plan| {
+            plan.env = vec![format!("REGISTRY={env}"), format!("TOKEN={secret}")];
+            plan.files = vec![("npmrc".into(), format!("{content} {secret}").into_bytes())];
+            plan.secrets = vec![secret.to_owned()];
+        }));
+        vm.deploy(&fake::source("mycc:1")).await.unwrap();
+        std::fs::read_to_string(setup.cache_file("log").unwrap())
+            .unwrap()
+            .len()
+    };
+    assert_eq!(build("a", "x", "token1").await, 1);
+    assert_eq!(
+        build("a", "x", "token2").await,
+        1,
+        "a new token is no new program"
+    );
+    assert_eq!(build("b", "x", "token2").await, 2);
+    assert_eq!(build("b", "y", "token2").await, 3);
+}
+
+#[tokio::test]
+async fn secrets_are_in_a_private_file_and_in_no_error() {
+    let setup = setup().await;
+    let cmd = "stat -c %a $CHAINCODE_INPUT/npmrc; cat $CHAINCODE_INPUT/npmrc; cat $CHAINCODE_INPUT/npmrc >&2; exit 1";
+    let adjust = |plan: &mut container::BuildPlan| {
+        plan.files = vec![("npmrc".into(), b"token=s3cret!\n".to_vec())];
+        plan.secrets = vec!["s3cret!".into()];
+        assert!(!format!("{plan:?}").contains("s3cret"));
+    };
+    let vm = setup.vm(platform(cmd, &["true"], adjust));
+    let error = vm.deploy(&fake::source("mycc:1")).await.unwrap_err();
+    let text = format!("{} {error:?}", wire_message(&error));
+    assert!(!text.contains("s3cret"), "{text}");
+    let VmError::Build(exit) = error else { panic!() };
+    let mut lines = exit.last_lines;
+    lines.sort();
+    assert_eq!(lines, ["600", "token=*****", "token=*****"]);
+}
+
+#[tokio::test]
+async fn a_build_that_needs_no_network_has_none() {
+    let setup = setup().await;
+    for offline in [false, true] {
+        let vm = setup.vm(platform("cat /proc/net/dev; exit 1", &["true"], |plan| {
+            plan.offline = offline
+        }));
+        let VmError::Build(exit) = vm.deploy(&fake::source("mycc:1")).await.unwrap_err() else {
+            panic!()
+        };
+        let others = exit
+            .last_lines
+            .iter()
+            .filter(|line| line.contains(':') && !line.trim().starts_with("lo:"));
+        if offline && vm.level() >= Level::Namespaces {
+            assert_eq!(others.count(), 0, "{:?}", exit.last_lines);
+        } else {
+            assert!(exit.last_lines.iter().any(|line| line.contains("lo:")));
+        }
+    }
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub struct ChaincodeConfig {
     /// `java`.
     pub java: JavaConfig,
     /// `node`.
-    pub node: RuntimeImage,
+    pub node: NodeConfig,
     /// `process`: limits of chaincode that runs as a process of this machine.
     pub process: ProcessConfig,
     /// `maxPackageSize`: the largest package that can be installed, in bytes.
@@ -82,6 +82,16 @@ pub struct RuntimeImage {
     pub runtime: String,
 }
 
+/// `chaincode.node`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct NodeConfig {
+    /// `runtime`: the image that builds and runs chaincode.
+    pub runtime: String,
+    /// `registry`, not Fabric's, which the variable `NODE_REGISTRY` sets, too: URL of the npm registry.
+    #[serde(default)]
+    pub registry: Option<String>,
+}
+
 /// `chaincode.java`.
 #[derive(Debug, Clone, Deserialize)]
 pub struct JavaConfig {
@@ -104,6 +114,15 @@ pub struct ProcessConfig {
     pub pids: u64,
     /// `nofile`: open files of one process.
     pub nofile: u64,
+    /// `buildMemory`: like `memory`, of one build.
+    #[serde(rename = "buildMemory")]
+    pub build_memory: u64,
+    /// `buildPids`: like `pids`, of one build.
+    #[serde(rename = "buildPids")]
+    pub build_pids: u64,
+    /// `buildNofile`: like `nofile`, of one build.
+    #[serde(rename = "buildNofile")]
+    pub build_nofile: u64,
     /// `cpu`: processors that one chaincode may use; `None` is no limit.
     #[serde(default)]
     pub cpu: Option<f64>,

@@ -95,6 +95,7 @@ pub(crate) const CORE: &[Entry] = &[
 pub(crate) const OTHER_VARIABLES: &[(&str, &str)] = &[
     ("FABRIC_LOGGING_SPEC", "logging.spec"),
     ("FABRIC_LOGGING_FORMAT", "logging.format"),
+    ("NODE_REGISTRY", "chaincode.node.registry"),
 ];
 
 const fn value(name: &'static str, kind: Kind) -> Entry {

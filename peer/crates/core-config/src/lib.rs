@@ -30,7 +30,8 @@ mod yaml;
 
 pub use address::{AddressError, ChaincodeEndpoint, split_host_port};
 pub use chaincode::{
-    ChaincodeConfig, ChaincodeLoggingConfig, GolangConfig, JavaConfig, ProcessConfig, RuntimeImage, Sandbox,
+    ChaincodeConfig, ChaincodeLoggingConfig, GolangConfig, JavaConfig, NodeConfig, ProcessConfig,
+    RuntimeImage, Sandbox,
 };
 pub use effective::EffectiveValue;
 pub use go_values::duration as parse_duration;

@@ -33,6 +33,9 @@ pub struct Config {
     pub deny_toolchains: Vec<String>,
     /// How many different library files one process loads before it refuses more.
     pub max_reloads: usize,
+    /// Not a key: what the peer tells platforms beside their own configuration, by name.
+    #[serde(skip)]
+    pub facts: BTreeMap<String, String>,
 }
 
 impl Default for Config {
@@ -48,6 +51,7 @@ impl Default for Config {
             // miscompiles abi_stable's layouts
             deny_toolchains: vec!["rustc 1.98.0".to_owned()],
             max_reloads: 200,
+            facts: BTreeMap::new(),
         }
     }
 }
@@ -73,7 +77,8 @@ pub struct Entry {
     /// What a failed call means; the choice depends on the kind.
     #[serde(default)]
     pub on_error: Option<OnError>,
-    /// Any value, handed to the plugin as JSON.
+    /// Any value, handed to the plugin as JSON. That of a platform may have the key `chaincodes`, which the plugin
+    /// does not see: what is said there for one chaincode goes before the rest.
     #[serde(default)]
     pub config: Value,
 }

@@ -17,6 +17,7 @@ mod kind;
 mod load_error;
 mod manifest;
 mod metrics;
+mod own_config;
 mod platforms;
 mod plugin_host;
 mod registry;

@@ -5,7 +5,9 @@ use crate::metrics::PluginStats;
 use crate::rejection::bounded;
 use abi_stable::std_types::{RResult, RSlice, Tuple2};
 use bytes::Bytes;
-use plugin_api::{PEER_ADDRESS, PlatformObject, PluginError, Res};
+use plugin_api::{OFFLINE, PEER_ADDRESS, PlatformObject, PluginError, Res, SECRET};
+use prost::Message;
+use protos::peer::{ChaincodeDeploymentSpec, ChaincodeSpec};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -43,8 +45,11 @@ pub enum PlatformError {
     },
 }
 
+/// Texts shorter than this are no secrets: their removal would say more than it hides.
+const SHORTEST_SECRET: usize = 4;
+
 /// How to build and start a chaincode.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct BuildPlan {
     /// Image for the builder container; empty = the peer's `chaincode.builder`.
     pub image: String,
@@ -58,6 +63,22 @@ pub struct BuildPlan {
     pub launch: Vec<String>,
     /// Arguments that start the chaincode inside of its image, see [`BuildPlan::container_launch_for`].
     pub container_launch: Vec<String>,
+    /// Texts in `env` and `files` that must not be seen in output, logs and errors.
+    pub secrets: Vec<String>,
+    /// Whether the build does without a network.
+    pub offline: bool,
+}
+
+impl fmt::Debug for BuildPlan {
+    /// Without anything that may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BuildPlan")
+            .field("image", &self.image)
+            .field("cmd", &self.cmd)
+            .field("launch", &self.launch)
+            .field("offline", &self.offline)
+            .finish_non_exhaustive()
+    }
 }
 
 impl BuildPlan {
@@ -103,7 +124,14 @@ impl Platforms {
     }
 
     pub(crate) fn stats(&self) -> impl Iterator<Item = PluginStats> {
-        self.by_type.values().map(|platform| platform.instance.stats())
+        let instances = |platform: &Platform| {
+            let own: Vec<_> = platform.by_chaincode.values().cloned().collect();
+            std::iter::once(Arc::clone(&platform.instance)).chain(own)
+        };
+        self.by_type
+            .values()
+            .flat_map(instances)
+            .map(|instance| instance.stats())
     }
 
     /// The types that have a platform.
@@ -134,6 +162,8 @@ impl Platforms {
 #[derive(Clone)]
 pub struct Platform {
     instance: Arc<Instance<PlatformObject>>,
+    /// Instances for chaincodes that have a configuration of their own, by name.
+    by_chaincode: Arc<BTreeMap<String, Arc<Instance<PlatformObject>>>>,
     chaincode_type: String,
     long: Duration,
     at_once: Arc<Semaphore>,
@@ -149,12 +179,14 @@ impl Platform {
     /// `timeout` is what the entry says, if it says something.
     pub(crate) fn new(
         instance: Arc<Instance<PlatformObject>>,
+        by_chaincode: BTreeMap<String, Arc<Instance<PlatformObject>>>,
         chaincode_type: String,
         timeout: Option<Duration>,
     ) -> Self {
         let at_once = Arc::new(Semaphore::new(MAX_AT_ONCE));
         Self {
             instance,
+            by_chaincode: Arc::new(by_chaincode),
             chaincode_type,
             long: timeout.unwrap_or(LONG),
             at_once,
@@ -168,41 +200,55 @@ impl Platform {
 
     /// Checks a `ChaincodeSpec`.
     pub async fn validate_spec(&self, chaincode_spec: Bytes) -> Result<(), PlatformError> {
+        let instance = self.for_spec(&chaincode_spec);
         let call = move |platform: &PlatformObject| platform.validate_spec(slice(&chaincode_spec));
-        self.run(self.instance.timeout, call).await
+        self.run(instance, false, call).await
+    }
+
+    /// The path that goes into the package of a `ChaincodeSpec`; none: the one that is in the spec.
+    pub async fn normalize_path(&self, chaincode_spec: Bytes) -> Result<Option<String>, PlatformError> {
+        let instance = self.for_spec(&chaincode_spec);
+        let call = move |platform: &PlatformObject| platform.normalize_path(slice(&chaincode_spec));
+        let path = self.run(instance, false, call).await?;
+        Ok(path.into_option().map(String::from))
     }
 
     /// Checks a `ChaincodeDeploymentSpec` with its code package.
     pub async fn validate_deployment_spec(&self, deployment_spec: Bytes) -> Result<(), PlatformError> {
+        let instance = self.for_deployment_spec(&deployment_spec);
         let call =
             move |platform: &PlatformObject| platform.validate_deployment_spec(slice(&deployment_spec));
-        self.run(self.instance.timeout, call).await
+        self.run(instance, false, call).await
     }
 
     /// Packs the source that a `ChaincodeSpec` points to.
     pub async fn deployment_payload(&self, chaincode_spec: Bytes) -> Result<Bytes, PlatformError> {
+        let instance = self.for_spec(&chaincode_spec);
         let call = move |platform: &PlatformObject| platform.deployment_payload(slice(&chaincode_spec));
-        let payload = Bytes::from_owner(self.run(self.long, call).await?);
+        let payload = Bytes::from_owner(self.run(instance, true, call).await?);
         self.within_limits(payload.len(), 0).map(|()| payload)
     }
 
     /// The first lines of the Dockerfile.
     pub async fn dockerfile(&self, deployment_spec: Bytes) -> Result<String, PlatformError> {
+        let instance = self.for_deployment_spec(&deployment_spec);
         let call = move |platform: &PlatformObject| platform.dockerfile(slice(&deployment_spec));
-        let lines = self.run(self.instance.timeout, call).await?;
+        let lines = self.run(instance, false, call).await?;
         self.within_limits(lines.len(), 0).map(|()| lines.into_string())
     }
 
     /// How to build and start the chaincode.
     pub async fn build_plan(&self, deployment_spec: Bytes) -> Result<BuildPlan, PlatformError> {
+        let instance = self.for_deployment_spec(&deployment_spec);
         let call = move |platform: &PlatformObject| platform.build_plan(slice(&deployment_spec));
-        let plan = self.run(self.long, call).await?;
+        let plan = self.run(instance, true, call).await?;
         let items = plan
             .env
             .len()
             .max(plan.files.len())
             .max(plan.launch.len())
-            .max(plan.container_launch.len());
+            .max(plan.container_launch.len())
+            .max(plan.ext.len());
         let texts = plan
             .env
             .iter()
@@ -213,6 +259,11 @@ impl Platform {
             .files
             .iter()
             .map(|Tuple2(path, content)| path.len().saturating_add(content.len()));
+        let further = plan
+            .ext
+            .iter()
+            .map(|Tuple2(key, value)| key.len().saturating_add(value.len()));
+        let files = files.chain(further);
         self.within_limits(
             texts.chain(files).fold(plan.cmd.len(), usize::saturating_add),
             items,
@@ -227,7 +278,39 @@ impl Platform {
                 .collect(),
             launch: plan.launch.into_iter().map(String::from).collect(),
             container_launch: plan.container_launch.into_iter().map(String::from).collect(),
+            secrets: plan
+                .ext
+                .iter()
+                .filter(|Tuple2(key, secret)| key.as_str() == SECRET && secret.len() >= SHORTEST_SECRET)
+                .map(|Tuple2(_, secret)| String::from_utf8_lossy(secret).into_owned())
+                .collect(),
+            offline: plan.ext.iter().any(|Tuple2(key, _)| key.as_str() == OFFLINE),
         })
+    }
+
+    fn for_spec(&self, chaincode_spec: &Bytes) -> Arc<Instance<PlatformObject>> {
+        // What does not decode is the plugin's to refuse.
+        self.instance_for(|| ChaincodeSpec::decode(chaincode_spec.clone()).ok())
+    }
+
+    fn for_deployment_spec(&self, deployment_spec: &Bytes) -> Arc<Instance<PlatformObject>> {
+        self.instance_for(|| {
+            ChaincodeDeploymentSpec::decode(deployment_spec.clone())
+                .ok()?
+                .chaincode_spec
+        })
+    }
+
+    /// The instance with the chaincode's own configuration, if it has one.
+    fn instance_for(&self, spec: impl FnOnce() -> Option<ChaincodeSpec>) -> Arc<Instance<PlatformObject>> {
+        let own = if self.by_chaincode.is_empty() {
+            None
+        } else {
+            spec()
+                .and_then(|spec| spec.chaincode_id)
+                .and_then(|id| self.by_chaincode.get(&id.name))
+        };
+        Arc::clone(own.unwrap_or(&self.instance))
     }
 
     fn within_limits(&self, bytes: usize, items: usize) -> Result<(), PlatformError> {
@@ -242,24 +325,27 @@ impl Platform {
 
     async fn run<R: Send + 'static>(
         &self,
-        limit: Duration,
+        instance: Arc<Instance<PlatformObject>>,
+        takes_long: bool,
         call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
     ) -> Result<R, PlatformError> {
-        let ended = match tokio::time::timeout(limit, self.run_elsewhere(call)).await {
+        let limit = if takes_long { self.long } else { instance.timeout };
+        let elsewhere = self.run_elsewhere(Arc::clone(&instance), call);
+        let ended = match tokio::time::timeout(limit, elsewhere).await {
             Ok(ended) => ended,
             Err(_elapsed) => Ended::Late,
         };
-        Ok(self.instance.conclude(ended)?)
+        Ok(instance.conclude(ended)?)
     }
 
     async fn run_elsewhere<R: Send + 'static>(
         &self,
+        instance: Arc<Instance<PlatformObject>>,
         call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
     ) -> Ended<R> {
         let Ok(place) = Arc::clone(&self.at_once).acquire_owned().await else {
             return Ended::Late;
         };
-        let instance = Arc::clone(&self.instance);
         let task = tokio::task::spawn_blocking(move || {
             // freed when the call has really ended, not when somebody stopped waiting for it
             let _place = place;

@@ -9,11 +9,12 @@ use crate::instance::{Instance, PluginInfo};
 use crate::kind::Kind;
 use crate::load_error::{LoadError, LoadErrors, Refusal};
 use crate::metrics::{Metric, PluginMetrics, PluginStats};
+use crate::own_config::{Own, Split, split};
 use crate::platforms::{Platform, Platforms};
 use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
 use crate::rejection::bounded;
-use abi_stable::std_types::{ROption, RSlice, RStr};
-use plugin_api::{Code, Init, PluginError, PluginMod_Ref, Res};
+use abi_stable::std_types::{ROption, RSlice, RStr, Tuple2};
+use plugin_api::{Code, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
@@ -140,6 +141,13 @@ struct Candidate<'a> {
     file: Option<PathBuf>,
 }
 
+/// What a constructor gets.
+struct Setup<'s> {
+    name: String,
+    config: &'s Value,
+    facts: &'s [(&'s str, &'s str)],
+}
+
 impl<'a> Loader<'a> {
     fn all<T>(
         &mut self,
@@ -223,7 +231,29 @@ impl<'a> Loader<'a> {
 
     fn platform(&self, candidate: &mut Candidate<'a>) -> Result<(Platform, String), LoadError> {
         on_error(candidate, &[OnError::Fail])?;
-        let instance = Arc::new(self.instance(candidate, |module| module.new_platform())?);
+        let library = self.library(candidate)?;
+        let Split { general, own } = split(&candidate.entry.config)?;
+        let facts: Vec<(&str, &str)> = self
+            .config
+            .facts
+            .iter()
+            .map(|(name, fact)| (name.as_str(), fact.as_str()))
+            .collect();
+        let platform = |name: String, config: &Value, facts: &[(&str, &str)]| {
+            let setup = Setup { name, config, facts };
+            self.construct(candidate, &library, setup, |module| module.new_platform())
+                .map(Arc::new)
+        };
+        let instance = platform(candidate.entry.name.clone(), &general, &facts)?;
+        let mut by_chaincode = BTreeMap::new();
+        for (chaincode, Own { stated, merged }) in own {
+            let stated = stated.to_string();
+            let mut facts = facts.clone();
+            facts.push((OWN_CONFIG, stated.as_str()));
+            let name = format!("{}.{chaincode}", candidate.entry.name);
+            let own = platform(name, &merged, &facts).map_err(|error| of_chaincode(error, &chaincode))?;
+            by_chaincode.insert(chaincode, own);
+        }
         let chaincode_type = instance
             .call(|platform| platform.chaincode_type())
             .map_err(|error| LoadError::Ctor {
@@ -237,7 +267,7 @@ impl<'a> Loader<'a> {
         }
         let timeout = candidate.entry.timeout_ms.map(Duration::from_millis);
         Ok((
-            Platform::new(instance, chaincode_type, timeout),
+            Platform::new(instance, by_chaincode, chaincode_type, timeout),
             candidate.config_path.clone(),
         ))
     }
@@ -270,29 +300,48 @@ impl<'a> Loader<'a> {
         constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
     ) -> Result<Instance<T>, LoadError> {
         let library = self.library(candidate)?;
+        let config = match &candidate.entry.config {
+            Value::Null => Value::Object(serde_json::Map::new()),
+            given => given.clone(),
+        };
+        let setup = Setup {
+            name: candidate.entry.name.clone(),
+            config: &config,
+            facts: &[],
+        };
+        self.construct(candidate, &library, setup, constructor)
+    }
+
+    fn construct<T: Send + 'static>(
+        &self,
+        candidate: &Candidate<'a>,
+        library: &Library,
+        setup: Setup<'_>,
+        constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
+    ) -> Result<Instance<T>, LoadError> {
         let new = constructor(library.module)
             .into_option()
             .ok_or_else(|| LoadError::Kind {
                 expected: candidate.kind.name(),
                 found: "a manifest that names the kind, and no constructor for it".to_owned(),
             })?;
-        let entry = candidate.entry;
-        let config = match &entry.config {
-            Value::Null => Value::Object(serde_json::Map::new()),
-            given => given.clone(),
-        };
-        library.check_config(&config)?;
-        let (name, json) = (intern(&entry.name), config.to_string());
+        library.check_config(setup.config)?;
+        let (name, json) = (intern(&setup.name), setup.config.to_string());
+        let facts: Vec<_> = setup
+            .facts
+            .iter()
+            .map(|(name, fact)| Tuple2(RStr::from(*name), RStr::from(*fact)))
+            .collect();
         let object = crate::current::inside(name, || {
             new(Init {
                 host: host(name, Arc::clone(&self.metrics)),
                 instance: RStr::from(name),
                 config_json: RStr::from(json.as_str()),
-                ext: RSlice::EMPTY,
+                ext: RSlice::from_slice(&facts),
             })
         });
         let object = object.into_result().map_err(refused_by_constructor)?;
-        Ok(Instance::new(name, describe(candidate, &library), object))
+        Ok(Instance::new(name, describe(candidate, library), object))
     }
 
     fn library(&self, candidate: &mut Candidate<'a>) -> Result<Arc<Library>, LoadError> {
@@ -321,6 +370,17 @@ impl<'a> Loader<'a> {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// Says for which chaincode a configuration is wrong.
+fn of_chaincode(error: LoadError, chaincode: &str) -> LoadError {
+    match error {
+        LoadError::Config { expected, found } => LoadError::Config {
+            expected,
+            found: format!("for chaincode {chaincode} {found}"),
+        },
+        other => other,
     }
 }
 

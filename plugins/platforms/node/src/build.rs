@@ -8,11 +8,9 @@ use std::fs;
 use std::path::Path;
 use url::Url;
 
-/// Names of the files that lie beside the unpacked package.
+/// Names of the files that lie beside the unpacked package, outside of what is built.
 const NPMRC: &str = "npmrc";
 const CA: &str = "npm-ca.pem";
-/// The variable that the token travels in; npm puts it into its configuration itself.
-const TOKEN: &str = "FABRIC_NPM_TOKEN";
 /// Largest token or CA file.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -20,8 +18,8 @@ const MAX_FILE: u64 = 1 << 20;
 /// npm before 8 knows `--production`, later ones `--omit=dev`; npm before 6 has no usable `npm ci`.
 const SCRIPT: &str = r#"set -e
 if [ -f "$CHAINCODE_INPUT/npmrc" ]; then
-    npm_config_userconfig="$CHAINCODE_INPUT/npmrc"
-    export npm_config_userconfig
+    NPM_CONFIG_USERCONFIG="$CHAINCODE_INPUT/npmrc"
+    export NPM_CONFIG_USERCONFIG
 fi
 if [ "$CHAINCODE_INPUT" = /chaincode/input ] && [ -x /chaincode/build.sh ]; then
     exec /chaincode/build.sh
@@ -39,6 +37,13 @@ fi
 npm "$ci" "$production"
 "#;
 
+/// Everything is there already; only the links to programs of dependencies are missing, which no package can hold.
+const VENDORED_SCRIPT: &str = r#"set -e
+cp -R "$CHAINCODE_INPUT/src/." "$CHAINCODE_OUTPUT"
+cd "$CHAINCODE_OUTPUT"
+npm rebuild --offline --ignore-scripts
+"#;
+
 /// Starts what the image contains, as Fabric 2.5 does.
 const START: &str = r#"set -e
 if [ -x /chaincode/start.sh ]; then
@@ -48,54 +53,70 @@ cd /usr/local/src
 exec npm start -- --peer.address "$1"
 "#;
 
-/// The plan; it is the same for every package.
-pub(crate) fn plan(options: &Options) -> Result<Plan, OptionsError> {
-    let mut env: Vec<String> = ["npm_config_audit=false", "npm_config_fund=false"]
-        .into_iter()
-        .chain(["npm_config_update_notifier=false"])
-        .map(str::to_owned)
-        .collect();
-    env.extend(
-        options
-            .registry
-            .as_ref()
-            .map(|url| format!("npm_config_registry={url}")),
-    );
+/// The plan for a package with or without its dependencies in it.
+pub(crate) fn plan(options: &Options, vendored: bool) -> Result<Plan, OptionsError> {
+    let mut plan = Plan {
+        image: options.runtime_image.clone(),
+        cmd: if vendored { VENDORED_SCRIPT } else { SCRIPT }.to_owned(),
+        env: strings(&[
+            "npm_config_audit=false",
+            "npm_config_fund=false",
+            "npm_config_update_notifier=false",
+        ]),
+        launch: strings(&["npm", "start", "--", "--peer.address", PEER_ADDRESS]),
+        container_launch: strings(&["/bin/sh", "-c", START, "chaincode", PEER_ADDRESS]),
+        offline: vendored,
+        ..Plan::default()
+    };
+    if !vendored {
+        add_registry(options, &mut plan)?;
+    }
+    Ok(plan)
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// Variables win over a package's own `.npmrc`. Scopes, authorities and tokens have no variable that every shell
+/// passes on, so they go into the user's `.npmrc`.
+fn add_registry(options: &Options, plan: &mut Plan) -> Result<(), OptionsError> {
+    if let Some(registry) = &options.registry {
+        let replaced = options.replace_registry_host.word();
+        plan.env.push(format!("npm_config_registry={registry}"));
+        plan.env
+            .push(format!("npm_config_replace_registry_host={replaced}"));
+    }
     if let Some(proxy) = &options.proxy {
-        env.push(format!("npm_config_proxy={proxy}"));
-        env.push(format!("npm_config_https_proxy={proxy}"));
+        plan.env.push(format!("npm_config_proxy={proxy}"));
+        plan.env.push(format!("npm_config_https_proxy={proxy}"));
     }
     if !options.strict_ssl {
-        env.push("npm_config_strict_ssl=false".to_owned());
+        plan.env.push("npm_config_strict_ssl=false".to_owned());
     }
-    let mut files = Vec::new();
     let mut npmrc = String::new();
     for (scope, url) in &options.scopes {
         npmrc.push_str(&format!("{scope}:registry={url}\n"));
     }
     if let Some(path) = &options.ca_file {
-        files.push((CA.to_owned(), read("npm.caFile", path)?));
+        plan.files.push((CA.to_owned(), read("npm.caFile", path)?));
         npmrc.push_str(&format!("cafile=${{CHAINCODE_INPUT}}/{CA}\n"));
     }
-    if let (Some(path), Some(registry)) = (&options.token_file, &options.registry) {
-        env.push(format!("{TOKEN}={}", token(path)?));
-        npmrc.push_str(&format!(
-            "//{}:_authToken=${{{TOKEN}}}\n",
-            without_scheme(registry)
-        ));
+    if let Some(path) = &options.token_file {
+        let token = token(path)?;
+        let registries: Vec<&Url> = match &options.registry {
+            Some(registry) => vec![registry],
+            None => options.scopes.values().collect(),
+        };
+        for registry in registries {
+            npmrc.push_str(&format!("//{}:_authToken={token}\n", without_scheme(registry)));
+        }
+        plan.secrets.push(token);
     }
     if !npmrc.is_empty() {
-        files.push((NPMRC.to_owned(), npmrc.into_bytes()));
+        plan.files.push((NPMRC.to_owned(), npmrc.into_bytes()));
     }
-    let strings = |arguments: &[&str]| arguments.iter().map(|text| (*text).to_owned()).collect();
-    Ok(Plan {
-        image: options.runtime_image.clone(),
-        cmd: SCRIPT.to_owned(),
-        env,
-        files,
-        launch: strings(&["npm", "start", "--", "--peer.address", PEER_ADDRESS]),
-        container_launch: strings(&["/bin/sh", "-c", START, "chaincode", PEER_ADDRESS]),
-    })
+    Ok(())
 }
 
 /// `host:port/path/`, which is how npm names a registry in its configuration.
@@ -121,11 +142,17 @@ fn token(path: &Path) -> Result<String, OptionsError> {
     let content = read("npm.tokenFile", path)?;
     let text = String::from_utf8_lossy(&content);
     match text.trim() {
-        token if token.is_empty() || token.contains(char::is_whitespace) => {
-            Err(OptionsError::NoToken(path.to_owned()))
-        }
-        token => Ok(token.to_owned()),
+        token if is_token(token) => Ok(token.to_owned()),
+        _ => Err(OptionsError::NoToken(path.to_owned())),
     }
+}
+
+/// What means nothing in an `.npmrc`, where `;`, `#` and `${}` do.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(&byte))
 }
 
 #[cfg(test)]
@@ -135,19 +162,19 @@ mod tests {
     use std::process::Command;
 
     fn options(json: &str) -> Options {
-        Options::parse(json, None).unwrap()
+        Options::parse(json, &|_| None).unwrap()
     }
 
     #[test]
     fn the_registry_travels_in_a_variable_and_never_in_the_script() {
         let url = "http://registry.example:4873/a$(touch%20x)";
-        let with = plan(&options(&format!(r#"{{"npmRegistry": "{url}"}}"#))).unwrap();
+        let with = plan(&options(&format!(r#"{{"npmRegistry": "{url}"}}"#)), false).unwrap();
         assert!(
             with.env.contains(&format!("npm_config_registry={url}")),
             "{:?}",
             with.env
         );
-        let without = plan(&options("{}")).unwrap();
+        let without = plan(&options("{}"), false).unwrap();
         assert_eq!(with.cmd, without.cmd);
         assert!(
             !without
@@ -173,34 +200,59 @@ mod tests {
             r#"{{"npm": {{"registry": "https://r.example/npm", "scopes": {{"@acme": "https://acme.example/"}},
                 "tokenFile": "{at}/token", "caFile": "{at}/ca.pem", "proxy": "http://proxy:3128", "strictSsl": false}}}}"#
         );
-        let plan = plan(&options(&json)).unwrap();
+        let plan = plan(&options(&json), false).unwrap();
         let (_, npmrc) = plan.files.iter().find(|(name, _)| name == NPMRC).unwrap();
         assert_eq!(
             String::from_utf8_lossy(npmrc),
             "@acme:registry=https://acme.example/\ncafile=${CHAINCODE_INPUT}/npm-ca.pem\n\
-             //r.example/npm/:_authToken=${FABRIC_NPM_TOKEN}\n"
+             //r.example/npm/:_authToken=s3cret\n"
         );
         for line in [
-            "FABRIC_NPM_TOKEN=s3cret",
+            "npm_config_registry=https://r.example/npm",
+            "npm_config_replace_registry_host=always",
             "npm_config_strict_ssl=false",
             "npm_config_proxy=http://proxy:3128/",
         ] {
             assert!(plan.env.iter().any(|known| known == line), "{line}");
         }
-        fs::write(folder.path().join("token"), " \n").unwrap();
-        assert!(
-            super::plan(&options(&json))
-                .unwrap_err()
-                .text()
-                .contains("holds no token")
-        );
+        assert_eq!(plan.secrets, ["s3cret"]);
+        assert!(!plan.cmd.contains("s3cret") && !plan.env.iter().any(|line| line.contains("s3cret")));
+        for none in [" \n", "a b", "a;b", "${HOME}", "a\nb"] {
+            fs::write(folder.path().join("token"), none).unwrap();
+            let error = super::plan(&options(&json), false).unwrap_err().text();
+            assert!(error.contains("holds no token"), "{error}");
+        }
         fs::remove_file(folder.path().join("ca.pem")).unwrap();
         assert!(
-            super::plan(&options(&json))
+            super::plan(&options(&json), false)
                 .unwrap_err()
                 .text()
                 .starts_with("cannot read npm.caFile")
         );
+    }
+
+    #[test]
+    fn without_a_registry_the_token_is_that_of_the_scopes() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("token"), "s3cret").unwrap();
+        let json = format!(
+            r#"{{"npm": {{"scopes": {{"@a": "https://a.example"}}, "tokenFile": "{}/token"}}}}"#,
+            folder.path().display()
+        );
+        let plan = plan(&options(&json), false).unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&plan.files[0].1),
+            "@a:registry=https://a.example/\n//a.example/:_authToken=s3cret\n"
+        );
+    }
+
+    #[test]
+    fn vendored_dependencies_need_no_network_and_get_no_token() {
+        let json = r#"{"npm": {"registry": "http://r.example", "tokenFile": "/there/is/none"}}"#;
+        let plan = plan(&options(json), true).unwrap();
+        assert!(plan.offline && plan.files.is_empty() && plan.secrets.is_empty());
+        assert!(!plan.cmd.contains("npm \"$ci\""));
+        assert!(!plan.env.iter().any(|line| line.contains("r.example")));
     }
 
     /// Runs the script with an `npm` that only writes its arguments down.

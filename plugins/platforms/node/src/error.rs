@@ -1,5 +1,6 @@
 //! Errors, with the texts that Fabric's node platform has.
 
+use plugin_api::packages::{ReadError, chain};
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -7,43 +8,20 @@ use thiserror::Error;
 /// Why a package is refused.
 #[derive(Debug, Error)]
 pub(crate) enum PackageError {
-    #[error("failure opening codepackage gzip stream: gzip: invalid header")]
-    NotGzip,
+    #[error(transparent)]
+    Read(#[from] ReadError),
     #[error("illegal file detected in payload: \"{0}\"")]
     IllegalFile(String),
     #[error("illegal file mode detected for file {name}: {mode:o}")]
     IllegalMode { name: String, mode: u32 },
     #[error("no package.json found at the root of the chaincode package")]
     NoPackageJson,
-    #[error("code package is damaged")]
-    Damaged(#[source] io::Error),
-    #[error("code package unpacks to more than {limit} bytes")]
-    TooLarge { limit: u64 },
-    #[error("code package has more than {limit} files")]
-    TooManyFiles { limit: usize },
-}
-
-/// Why a folder cannot be packed.
-#[derive(Debug, Error)]
-pub(crate) enum PayloadError {
-    #[error("ChaincodeSpec's path cannot be empty")]
-    EmptyPath,
-    #[error("Error writing Chaincode package contents: no source files found in '{0}'")]
-    NoFiles(String),
-    #[error("Error writing Chaincode package contents: {0}")]
-    Metadata(String),
-    #[error("Error writing Chaincode package contents: {path}")]
-    File {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("Error writing Chaincode package contents: {0} is no regular file")]
-    Special(PathBuf),
-    #[error("Error writing Chaincode package contents: {0} leads out of the chaincode's folder")]
-    Escapes(PathBuf),
-    #[error("Error writing Chaincode package contents: more than {limit} bytes")]
-    TooLarge { limit: u64 },
+    #[error("package.json says that the dependencies are vendored, but there is no node_modules beside it")]
+    NothingVendored,
+    #[error(
+        "there is a node_modules beside package.json, which does not say \"fabric\": {{\"vendored\": true}}"
+    )]
+    NotSaidVendored,
 }
 
 /// Why the configuration cannot be used.
@@ -69,7 +47,7 @@ pub(crate) enum OptionsError {
         #[source]
         source: io::Error,
     },
-    #[error("npm.tokenFile {0} holds no token")]
+    #[error("npm.tokenFile {0} holds no token: letters, digits and any of -._~+/=: in one line")]
     NoToken(PathBuf),
 }
 
@@ -78,16 +56,4 @@ impl OptionsError {
     pub(crate) fn text(&self) -> String {
         chain(self)
     }
-}
-
-/// An error and its causes, joined like Go's wrapped errors.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -2,8 +2,6 @@
 
 mod build;
 mod error;
-mod messages;
-mod metadata;
 mod options;
 mod package;
 mod payload;
@@ -19,9 +17,7 @@ use plugin_api::{Init, PluginError, Result, export_plugin};
     reason = "the variable that Fabric's peers were given; a plugin has no other way to the environment"
 )]
 fn new(init: Init<'_>) -> Result<Node> {
-    let from_environment = std::env::var("NODE_REGISTRY").ok();
-    let options = Options::parse(init.config_json.as_str(), from_environment.as_deref());
-    options
+    Options::parse(init.config_json.as_str(), &|name| init.fact(name))
         .map(Node::new)
         .map_err(|error| PluginError::config(error.text()))
 }

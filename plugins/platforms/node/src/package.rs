@@ -1,106 +1,59 @@
 //! Checks code packages, which come from clients and are hostile until then.
 
 use crate::error::PackageError;
-use flate2::read::MultiGzDecoder;
-use std::io::{self, Read};
-use tar::{Archive, EntryType};
+use crate::payload::MAX_MANIFEST;
+use plugin_api::packages::{FILE_MODE, ReadError, is_below, visit};
+use serde_json::Value;
+use std::io::Read;
+use tar::EntryType;
 
-/// A package may unpack to so many times its size, plus some slack. Sources shrink to about a tenth;
-/// deflate's worst is 1:1032.
-const MAX_RATIO: u64 = 100;
-const SLACK: u64 = 16 << 20;
-/// No package unpacks to more than this.
-const MAX_UNPACKED: u64 = 512 << 20;
-const MAX_FILES: usize = 100_000;
-/// Type and permission bits that a file may have: a regular file that nobody can execute.
-const MODE: u32 = 0o100_666;
+/// What a good package holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Contents {
+    /// Its dependencies are in it.
+    pub(crate) vendored: bool,
+}
 
 /// Checks a tar.gz: only regular files below `src/` and `META-INF/`, among them `src/package.json`.
-pub(crate) fn validate(package: &[u8]) -> Result<(), PackageError> {
-    let decoder = MultiGzDecoder::new(package);
-    if decoder.header().is_none() {
-        return Err(PackageError::NotGzip);
-    }
-    let length = u64::try_from(package.len()).unwrap_or(u64::MAX);
-    let limit = length
-        .saturating_mul(MAX_RATIO)
-        .saturating_add(SLACK)
-        .min(MAX_UNPACKED);
-    let mut archive = Archive::new(Limited {
-        inner: decoder,
-        left: limit,
-    });
-    let mut found_package_json = false;
-    for (count, entry) in archive
-        .entries()
-        .map_err(|error| damaged(error, limit))?
-        .enumerate()
-    {
-        let entry = entry.map_err(|error| damaged(error, limit))?;
-        if count >= MAX_FILES {
-            return Err(PackageError::TooManyFiles { limit: MAX_FILES });
-        }
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !is_legal(&name)
-            || !matches!(
-                entry.header().entry_type(),
-                EntryType::Regular | EntryType::Directory
-            )
+pub(crate) fn validate(package: &[u8]) -> Result<Contents, PackageError> {
+    let mut manifest = None;
+    let mut dependencies = false;
+    visit::<PackageError>(package, |name, entry| {
+        let kind = entry.header().entry_type();
+        if !is_below(name, &["src", "META-INF"]) || !matches!(kind, EntryType::Regular | EntryType::Directory)
         {
-            return Err(PackageError::IllegalFile(name));
+            return Err(PackageError::IllegalFile(name.to_owned()));
         }
-        let mode = entry.header().mode().map_err(|error| damaged(error, limit))?;
-        if mode & !MODE != 0 || entry.header().entry_type() != EntryType::Regular {
-            return Err(PackageError::IllegalMode { name, mode });
+        let mode = entry.header().mode().map_err(ReadError::Damaged)?;
+        if mode & !FILE_MODE != 0 || kind != EntryType::Regular {
+            return Err(PackageError::IllegalMode {
+                name: name.to_owned(),
+                mode,
+            });
         }
-        found_package_json |= name == "src/package.json";
-    }
-    if found_package_json {
+        dependencies |= name.starts_with("src/node_modules/");
+        if name == "src/package.json" {
+            let mut content = Vec::new();
+            entry
+                .take(MAX_MANIFEST)
+                .read_to_end(&mut content)
+                .map_err(ReadError::Damaged)?;
+            manifest = Some(content);
+        }
         Ok(())
-    } else {
-        Err(PackageError::NoPackageJson)
+    })?;
+    let vendored = says_vendored(&manifest.ok_or(PackageError::NoPackageJson)?);
+    match (vendored, dependencies) {
+        (true, false) => Err(PackageError::NothingVendored),
+        (false, true) => Err(PackageError::NotSaidVendored),
+        (vendored, _) => Ok(Contents { vendored }),
     }
 }
 
-/// Below `src/` or `META-INF/`, with nothing in it that leads out again.
-fn is_legal(name: &str) -> bool {
-    let below = name
-        .strip_prefix("src/")
-        .or_else(|| name.strip_prefix("META-INF/"));
-    below.is_some_and(|rest| rest.split('/').all(|part| part != ".." && !part.contains('\0')))
-}
-
-/// Marks our own limit among the errors of the reader.
-const LIMIT: &str = "the package's limit is reached";
-
-fn damaged(error: io::Error, limit: u64) -> PackageError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(error) = cause {
-        if error.to_string().contains(LIMIT) {
-            return PackageError::TooLarge { limit };
-        }
-        cause = error.source();
-    }
-    PackageError::Damaged(error)
-}
-
-struct Limited<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        match u64::try_from(read)
-            .ok()
-            .and_then(|read| self.left.checked_sub(read))
-        {
-            Some(left) => self.left = left,
-            None => return Err(io::Error::other(LIMIT)),
-        }
-        Ok(read)
-    }
+/// Whether a `package.json` says that its dependencies come with it: `"fabric": {"vendored": true}`.
+pub(crate) fn says_vendored(manifest: &[u8]) -> bool {
+    let manifest: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    manifest.pointer("/fabric/vendored") == Some(&Value::Bool(true))
 }
 
 #[cfg(test)]
@@ -202,31 +155,27 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused() {
-        let bomb = entry("src/a", 0o644, EntryType::Regular, &vec![0; 64 << 20]);
-        assert!(text(&package(&[bomb])).starts_with("code package unpacks to more than"));
-        let long = package(&[entry(
-            "././@LongLink",
-            0o644,
-            EntryType::GNULongName,
-            &vec![b'a'; 64 << 20],
-        )]);
-        assert!(text(&long).starts_with("code package unpacks to more than"));
-    }
-
-    #[test]
-    fn damaged_packages_are_refused() {
-        let whole = package(&[file("src/package.json", 0o644)]);
-        assert!(validate(&whole[..whole.len() / 2]).is_err());
-        assert!(text(&gzip(&[7; 600])).starts_with("code package is damaged"));
-        assert_eq!(
-            text(&gzip(b"")),
-            "no package.json found at the root of the chaincode package"
+    fn vendored_dependencies_must_be_announced_and_be_there() {
+        let manifest = |content: &[u8]| entry("src/package.json", 0o644, EntryType::Regular, content);
+        let module = || file("src/node_modules/x/index.js", 0o644);
+        let vendored = br#"{"fabric": {"vendored": true}}"#;
+        assert!(
+            validate(&package(&[manifest(vendored), module()]))
+                .unwrap()
+                .vendored
         );
-        assert_eq!(
-            text(b""),
-            "failure opening codepackage gzip stream: gzip: invalid header"
-        );
+        assert!(!validate(&package(&[manifest(b"{}")])).unwrap().vendored);
+        assert!(text(&package(&[manifest(vendored)])).contains("there is no node_modules"));
+        assert!(text(&package(&[manifest(b"{}"), module()])).contains("does not say"));
+        for other in [
+            r#"{"fabric": {"vendored": 1}}"#,
+            r#"{"fabric": true}"#,
+            "[]",
+            "",
+            "{",
+        ] {
+            assert!(!says_vendored(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! The platform itself: Fabric's rules for the type `NODE`.
 
-use crate::build;
-use crate::error::chain;
-use crate::messages::{ChaincodeDeploymentSpec, ChaincodeSpec};
 use crate::options::Options;
-use crate::{package, payload};
-use plugin_api::{Code, Plan, Platform, PluginError, Result};
-use prost::Message;
+use crate::{build, package, payload};
+use plugin_api::packages::{chain, chaincode_spec, deployment_spec};
+use plugin_api::{Plan, Platform, PluginError, Result};
 use std::path::Path;
 use url::Url;
 
@@ -25,30 +22,17 @@ fn failed(error: &dyn std::error::Error) -> PluginError {
     PluginError::unknown(chain(error))
 }
 
-fn decode<T: Message + Default>(what: &str, bytes: &[u8]) -> Result<T> {
-    T::decode(bytes).map_err(|error| {
-        PluginError::new(
-            Code::INVALID_ARGUMENT,
-            format!("error unmarshaling {what}: {error}"),
-        )
-    })
-}
-
-fn path_of(chaincode_spec: &[u8]) -> Result<String> {
-    let spec: ChaincodeSpec = decode("ChaincodeSpec", chaincode_spec)?;
-    Ok(spec.chaincode_id.unwrap_or_default().path)
-}
-
 impl Platform for Node {
     fn chaincode_type(&self) -> String {
         "NODE".to_owned()
     }
 
     /// A local folder must exist; anything with a scheme is left to whoever fetches it.
-    fn validate_spec(&self, chaincode_spec: &[u8]) -> Result<()> {
-        let path = path_of(chaincode_spec)?;
-        let local = Url::parse(&path).is_err();
-        if local && !path.is_empty() && !Path::new(&path).exists() {
+    fn validate_spec(&self, spec: &[u8]) -> Result<()> {
+        let spec = chaincode_spec(spec)?;
+        let path = spec.path();
+        let local = Url::parse(path).is_err();
+        if local && !path.is_empty() && !Path::new(path).exists() {
             return Err(PluginError::unknown(format!(
                 "path to chaincode does not exist: {path}"
             )));
@@ -56,16 +40,19 @@ impl Platform for Node {
         Ok(())
     }
 
-    fn validate_deployment_spec(&self, deployment_spec: &[u8]) -> Result<()> {
-        let spec: ChaincodeDeploymentSpec = decode("ChaincodeDeploymentSpec", deployment_spec)?;
-        if spec.code_package.is_empty() {
+    fn validate_deployment_spec(&self, spec: &[u8]) -> Result<()> {
+        let package = deployment_spec(spec)?.code_package;
+        if package.is_empty() {
             return Ok(());
         }
-        package::validate(&spec.code_package).map_err(|error| failed(&error))
+        match package::validate(&package) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed(&error)),
+        }
     }
 
-    fn deployment_payload(&self, chaincode_spec: &[u8]) -> Result<Vec<u8>> {
-        payload::pack(&path_of(chaincode_spec)?).map_err(|error| failed(&error))
+    fn deployment_payload(&self, spec: &[u8]) -> Result<Vec<u8>> {
+        payload::pack(chaincode_spec(spec)?.path()).map_err(|error| failed(&error))
     }
 
     fn dockerfile(&self, _deployment_spec: &[u8]) -> Result<String> {
@@ -75,27 +62,36 @@ impl Platform for Node {
         ))
     }
 
-    fn build_plan(&self, _deployment_spec: &[u8]) -> Result<Plan> {
-        build::plan(&self.options).map_err(|error| failed(&error))
+    fn build_plan(&self, spec: &[u8]) -> Result<Plan> {
+        let package = deployment_spec(spec)?.code_package;
+        let vendored = !package.is_empty()
+            && package::validate(&package)
+                .map_err(|error| failed(&error))?
+                .vendored;
+        build::plan(&self.options, vendored).map_err(|error| failed(&error))
+    }
+
+    /// The folder's own name: where it lies is nobody's business, and another machine's packages shall be the same.
+    fn normalize_path(&self, spec: &[u8]) -> Result<Option<String>> {
+        let spec = chaincode_spec(spec)?;
+        let folder = Path::new(spec.path()).file_name();
+        Ok(folder.map(|name| name.to_string_lossy().into_owned()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::ChaincodeId;
+    use plugin_api::Code;
+    use plugin_api::packages::{ChaincodeDeploymentSpec, ChaincodeSpec};
+    use prost::Message;
 
     fn node(config: &str) -> Node {
-        Node::new(Options::parse(config, None).unwrap())
+        Node::new(Options::parse(config, &|_| None).unwrap())
     }
 
     fn spec(path: &str) -> Vec<u8> {
-        ChaincodeSpec {
-            chaincode_id: Some(ChaincodeId {
-                path: path.to_owned(),
-            }),
-        }
-        .encode_to_vec()
+        ChaincodeSpec::of_path(path).encode_to_vec()
     }
 
     #[test]
@@ -123,6 +119,7 @@ mod tests {
         assert!(node.validate_deployment_spec(b"").is_ok());
         let garbage = ChaincodeDeploymentSpec {
             code_package: "garbage".into(),
+            ..ChaincodeDeploymentSpec::default()
         }
         .encode_to_vec();
         let error = node.validate_deployment_spec(&garbage).unwrap_err();

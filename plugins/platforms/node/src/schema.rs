@@ -21,7 +21,7 @@ pub(crate) const SCHEMA: &str = r##"{
             "properties": {
                 "registry": {
                     "type": "string",
-                    "description": "URL of the npm registry. The peer's variable NODE_REGISTRY goes before it."
+                    "description": "URL of the npm registry. The peer's variable NODE_REGISTRY goes before it, except where it is set for one chaincode."
                 },
                 "scopes": {
                     "type": "object",
@@ -31,10 +31,12 @@ pub(crate) const SCHEMA: &str = r##"{
                 },
                 "tokenFile": {
                     "type": "string",
-                    "description": "File with the registry's access token, read at each build."
+                    "pattern": "^/",
+                    "description": "File with the access token of the registry that is stated beside it (without one: of the scopes' registries), read at each build."
                 },
                 "caFile": {
                     "type": "string",
+                    "pattern": "^/",
                     "description": "PEM file with the authorities that npm trusts, read at each build."
                 },
                 "proxy": {
@@ -44,6 +46,10 @@ pub(crate) const SCHEMA: &str = r##"{
                 "strictSsl": {
                     "type": "boolean",
                     "description": "Whether npm checks certificates; true unless set to false."
+                },
+                "replaceRegistryHost": {
+                    "enum": ["always", "npmjs", "never"],
+                    "description": "Which hosts in lock files the registry takes the place of: every one (default), only that of npm's public registry, or none."
                 }
             }
         }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
 use super::Stream;
+use crate::vm::redact;
 
 /// A line longer than this is cut.
 const MAX_LINE: usize = 4 * 1024;
@@ -24,6 +25,7 @@ const READ_BUFFER: usize = 16 * 1024;
 pub(super) struct Output {
     chaincode: String,
     stream: Stream,
+    secrets: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -34,7 +36,8 @@ struct State {
 }
 
 impl Output {
-    pub(super) fn new(chaincode: String, stream: Stream) -> Self {
+    /// `secrets` are what the lines are shown without.
+    pub(super) fn new(chaincode: String, stream: Stream, secrets: Vec<String>) -> Self {
         let state = State {
             last: VecDeque::new(),
             last_bytes: 0,
@@ -43,6 +46,7 @@ impl Output {
         Self {
             chaincode,
             stream,
+            secrets,
             state: Mutex::new(state),
         }
     }
@@ -53,8 +57,12 @@ impl Output {
     }
 
     fn line(&self, source: &'static str, line: &[u8], cut: bool) {
-        let mut line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+        let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+        let mut line = redact(&self.secrets, line);
         if cut {
+            if let Some(whole) = without_partial_secret(&self.secrets, &line) {
+                line.truncate(whole);
+            }
             line.push('…');
         }
         let verdict = {
@@ -88,6 +96,16 @@ impl State {
             self.last_bytes = self.last_bytes.saturating_sub(gone);
         }
     }
+}
+
+/// Where a line that was cut ends if what it ends with may be the beginning of a secret.
+fn without_partial_secret(secrets: &[String], line: &str) -> Option<usize> {
+    let begins = |start: usize| {
+        let rest = line.get(start..)?;
+        (!rest.is_empty() && secrets.iter().any(|secret| secret.starts_with(rest))).then_some(start)
+    };
+    let longest = secrets.iter().map(String::len).max().unwrap_or_default();
+    (line.len().saturating_sub(longest)..line.len()).find_map(begins)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -178,7 +196,11 @@ mod tests {
     use super::*;
 
     async fn lines(bytes: &[u8]) -> Vec<String> {
-        let output = Arc::new(Output::new("cc:1".into(), Stream::Run));
+        lines_without(bytes, Vec::new()).await
+    }
+
+    async fn lines_without(bytes: &[u8], secrets: Vec<String>) -> Vec<String> {
+        let output = Arc::new(Output::new("cc:1".into(), Stream::Run, secrets));
         read_lines(bytes, "stdout", Arc::clone(&output)).await;
         output.last_lines()
     }
@@ -214,6 +236,18 @@ mod tests {
                 .sum::<usize>()
                 <= LAST_BYTES
         );
+    }
+
+    #[tokio::test]
+    async fn secrets_are_not_kept_not_even_in_part() {
+        let secrets = vec!["s3cret".to_owned()];
+        let kept = lines_without(b"a s3cret, s3cret\ns3cre t", secrets.clone()).await;
+        assert_eq!(kept, ["a *****, *****", "s3cre t"]);
+        for before in 0..8 {
+            let line = format!("{}s3cret and more", "x".repeat(MAX_LINE - before));
+            let kept = lines_without(line.as_bytes(), secrets.clone()).await;
+            assert!(!kept[0].contains("s3"), "{:?}", kept[0].get(MAX_LINE - 10..));
+        }
     }
 
     #[test]

@@ -27,6 +27,14 @@ pub(super) struct Build {
     pub launch: Vec<String>,
 }
 
+/// Names of the folders that belong to one build.
+pub(super) struct Place {
+    /// Of the chaincode's version.
+    pub name: String,
+    /// Of the chaincode.
+    pub cache: String,
+}
+
 type Answer = Option<Result<PathBuf, VmError>>;
 
 pub(super) struct Builds {
@@ -61,11 +69,11 @@ impl Builds {
     }
 
     /// The build of that package: an old one, the one at work, or a new one.
-    pub(super) async fn ensure(&self, name: &str, source: &ChaincodeSource) -> Result<Build, VmError> {
+    pub(super) async fn ensure(&self, at: Place, source: &ChaincodeSource) -> Result<Build, VmError> {
         let plan = self.platforms.build_plan(source).await.map_err(VmError::Plan)?;
-        let place = self.builder.folders.build(name, &build_hash(source, &plan));
+        let place = self.builder.folders.build(&at.name, &build_hash(source, &plan));
         let launch = plan.launch.clone();
-        let mut answer = self.join_or_begin(name, source, plan, &place)?;
+        let mut answer = self.join_or_begin(at, source, plan, &place)?;
         let done = answer
             .wait_for(Option::is_some)
             .await
@@ -93,7 +101,7 @@ impl Builds {
 
     fn join_or_begin(
         &self,
-        name: &str,
+        at: Place,
         source: &ChaincodeSource,
         plan: BuildPlan,
         place: &Path,
@@ -112,10 +120,10 @@ impl Builds {
             place: place.to_owned(),
         };
         let builder = Arc::clone(&self.builder);
-        let (name, source) = (name.to_owned(), source.clone());
+        let source = source.clone();
         // Its own task: the build goes on when the caller gives up.
         tokio::spawn(async move {
-            let result = builder.find_or_build(&name, &source, plan, &landing.place).await;
+            let result = builder.find_or_build(at, &source, plan, &landing.place).await;
             // Off the list before the answer is out: whoever asks after it looks at the disk again.
             drop(landing);
             publish.send_replace(Some(result));
@@ -136,7 +144,8 @@ impl Drop for Landing {
     }
 }
 
-/// What makes two builds the same. Not the plan's environment: a new registry token is no new program.
+/// What makes two builds the same: another registry may have other packages. Not the secrets: a new token is no new
+/// program.
 fn build_hash(source: &ChaincodeSource, plan: &BuildPlan) -> String {
     let mut context = Context::new(&SHA256);
     let mut part = |bytes: &[u8]| {
@@ -146,9 +155,19 @@ fn build_hash(source: &ChaincodeSource, plan: &BuildPlan) -> String {
     part(source.chaincode_type.as_bytes());
     part(&source.code_package);
     part(plan.cmd.as_bytes());
+    let mut env: Vec<String> = plan.env.iter().map(|line| plan.redact(line.clone())).collect();
+    env.sort();
+    for line in &env {
+        part(line.as_bytes());
+    }
     for (name, content) in &plan.files {
         part(name.as_bytes());
-        part(content);
+        let text = String::from_utf8_lossy(content);
+        if plan.secrets.iter().any(|secret| text.contains(secret.as_str())) {
+            part(plan.redact(text.into_owned()).as_bytes());
+        } else {
+            part(content);
+        }
     }
     hex::encode(context.finish())
 }
@@ -162,7 +181,7 @@ struct Builder {
 impl Builder {
     async fn find_or_build(
         &self,
-        name: &str,
+        at: Place,
         source: &ChaincodeSource,
         plan: BuildPlan,
         place: &Path,
@@ -180,10 +199,10 @@ impl Builder {
             r#type = source.chaincode_type,
             "building chaincode"
         );
-        let (folders, name) = (Arc::clone(&self.folders), name.to_owned());
-        let make = move || folders.new_build(&name);
-        let work = blocking(Phase::Unpack, "make a folder for the build", make).await?;
-        let built = self.build(source, plan, &work, place).await;
+        let folders = Arc::clone(&self.folders);
+        let make = move || Ok((folders.new_build(&at.name)?, folders.cache(&at.cache)?));
+        let (work, cache) = blocking(Phase::Unpack, "make a folder for the build", make).await?;
+        let built = self.build(source, plan, (&work, &cache), place).await;
         if let Err(error) = remove_tree(work).await {
             tracing::warn!(%error, "folder of a build was not removed");
         }
@@ -196,13 +215,13 @@ impl Builder {
         &self,
         source: &ChaincodeSource,
         plan: BuildPlan,
-        work: &Path,
+        (work, cache): (&Path, &Path),
         place: &Path,
     ) -> Result<(), VmError> {
-        let cache = self.prepare(source, &plan, work).await?;
+        self.prepare(source, &plan, work).await?;
         let running = self
             .runner
-            .start(self.job(source, plan, work, &cache))
+            .start(self.job(source, plan, work, cache))
             .await
             .map_err(VmError::io(Phase::Build, "start"))?;
         match tokio::time::timeout(self.config.build_timeout, running.exit().wait()).await {
@@ -228,13 +247,8 @@ impl Builder {
         blocking(Phase::Build, "keep the build", finish).await
     }
 
-    /// Unpacks the package; returns the cache folder.
-    async fn prepare(
-        &self,
-        source: &ChaincodeSource,
-        plan: &BuildPlan,
-        work: &Path,
-    ) -> Result<PathBuf, VmError> {
+    /// Unpacks the package.
+    async fn prepare(&self, source: &ChaincodeSource, plan: &BuildPlan, work: &Path) -> Result<(), VmError> {
         let folders = Arc::clone(&self.folders);
         let (package, files, limits) = (
             source.code_package.clone(),
@@ -242,7 +256,7 @@ impl Builder {
             self.config.unpack,
         );
         let work = work.to_owned();
-        let prepare = move || -> Result<PathBuf, VmError> {
+        let prepare = move || -> Result<(), VmError> {
             let failed = |error| VmError::io(Phase::Unpack, "prepare the build")(error);
             let input = work.join("input");
             for folder in ["input", "output", "home", "tmp"] {
@@ -252,8 +266,7 @@ impl Builder {
             for (name, content) in &files {
                 write_plan_file(&input, name, content).map_err(|error| VmError::Unpack(Arc::new(error)))?;
             }
-            folders.hand_over_tree(&input).map_err(failed)?;
-            folders.cache().map_err(failed)
+            folders.hand_over_tree(&input).map_err(failed)
         };
         tokio::task::spawn_blocking(prepare)
             .await
@@ -287,11 +300,15 @@ impl Builder {
             cwd: work.join("home"),
             readable: Vec::new(),
             writable: vec![work.to_owned(), cache.to_owned()],
+            limits: self.config.build_limits,
+            network: !plan.offline,
+            secrets: plan.secrets,
         }
     }
 }
 
-/// A platform's file goes beside the package; it never replaces a file of the package.
+/// A platform's file goes beside the package; it never replaces a file of the package. It may hold a token, so only
+/// the build may read it.
 fn write_plan_file(input: &Path, name: &str, content: &[u8]) -> Result<(), UnpackError> {
     // The same rules as for the package, with one exception: it may lie beside `src`.
     if checked_name(format!("src/{name}").as_bytes()).is_none() {
@@ -305,7 +322,7 @@ fn write_plan_file(input: &Path, name: &str, content: &[u8]) -> Result<(), Unpac
         fs::OpenOptions::new()
             .write(true)
             .create_new(true)
-            .mode(0o755)
+            .mode(0o600)
             .open(path)?
             .write_all(content)
     };

@@ -46,8 +46,10 @@ pub struct ProcessConfig {
     pub user: u32,
     /// Their group id.
     pub group: u32,
-    /// Limits of each build and each chaincode.
+    /// Limits of each chaincode.
     pub limits: Limits,
+    /// Limits of each build.
+    pub build_limits: Limits,
     /// Time for one build.
     pub build_timeout: Duration,
     /// Time between SIGTERM and SIGKILL.
@@ -73,6 +75,7 @@ impl ProcessConfig {
             user: 65534,
             group: 65534,
             limits: Limits::default(),
+            build_limits: Limits::default(),
             build_timeout: Duration::from_secs(300),
             stop_grace: Duration::from_secs(5),
             unpack: UnpackLimits::default(),

@@ -1,5 +1,5 @@
 //! Folders of the process runtime:
-//! `<root>/lock`, `<root>/cache-<user>/` (shared by all builds), and per chaincode
+//! `<root>/lock`, `<root>/cache-<user>/<chaincode>/` (shared by all builds of that name), and per version
 //! `<root>/<name>/build-<hash>-<user>/output/`, `<root>/<name>/new-*/` (a build at work), `<root>/<name>/run-*/` (an instance).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -80,9 +80,11 @@ impl Folders {
         self.fresh(name, RUN)
     }
 
-    /// The cache that builds of one user share: packages are fetched once.
-    pub(super) fn cache(&self) -> io::Result<PathBuf> {
-        let cache = self.root.join(format!("cache-{}", self.builder()));
+    /// The cache that the versions of one chaincode share: packages are fetched once. Not across chaincodes: whoever
+    /// builds may write to it, and what is in it ends up in what is built.
+    pub(super) fn cache(&self, chaincode: &str) -> io::Result<PathBuf> {
+        let caches = self.root.join(format!("cache-{}", self.builder()));
+        let cache = caches.join(chaincode);
         private_folder(&cache)?;
         self.hand_over(&cache)?;
         Ok(cache)

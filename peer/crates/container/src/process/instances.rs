@@ -126,6 +126,9 @@ impl Instances {
             cwd: output.to_owned(),
             readable: vec![output.to_owned(), run.join("tls")],
             writable: vec![run.join("home"), run.join("tmp")],
+            limits: self.config.limits,
+            network: true,
+            secrets: Vec::new(),
         }
     }
 }

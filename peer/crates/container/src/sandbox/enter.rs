@@ -49,10 +49,16 @@ fn enter(spec: &JobSpec, json: &str) -> io::Result<u8> {
         fs::write(procs, "0").map_err(doing("join cgroup"))?;
     }
     limits(spec)?;
+    let network = if spec.network {
+        CloneFlags::empty()
+    } else {
+        CloneFlags::CLONE_NEWNET
+    };
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWIPC
-        | CloneFlags::CLONE_NEWUTS;
+        | CloneFlags::CLONE_NEWUTS
+        | network;
     match spec.isolation {
         Isolation::Limits => return become_job(spec),
         Isolation::None => return exec(spec),

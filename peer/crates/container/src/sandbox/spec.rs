@@ -54,6 +54,8 @@ pub(super) struct JobSpec {
     pub hidden: Vec<PathBuf>,
     pub cwd: PathBuf,
     pub argv: Vec<String>,
+    /// Whether other machines can be reached; without namespaces they can in any case.
+    pub network: bool,
     /// Only set the sandbox up and say so.
     pub probe: bool,
 }
@@ -70,7 +72,7 @@ impl JobSpec {
             pids,
             nofile,
             cpu: _,
-        } = config.limits;
+        } = job.limits;
         let no_cgroup = cgroups.is_empty();
         let path = job
             .env
@@ -95,6 +97,7 @@ impl JobSpec {
             hidden: config.hidden.clone(),
             cwd: job.cwd.clone(),
             argv: job.argv.clone(),
+            network: job.network,
             probe: false,
         }
     }
@@ -112,6 +115,7 @@ impl JobSpec {
             hidden: config.hidden.clone(),
             cwd: PathBuf::from("/"),
             argv: Vec::new(),
+            network: true,
             probe: true,
         }
     }

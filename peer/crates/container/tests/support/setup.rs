@@ -96,12 +96,18 @@ impl Setup {
         self.shared.path().join(name)
     }
 
-    /// A path in the cache that builds share and may write; none before the first build.
+    /// A path in the cache that the builds of a test's only chaincode share and may write; none before the first.
     pub fn cache_file(&self, name: &str) -> Option<PathBuf> {
-        let cache = sub_folders(&self.root)
+        Some(self.caches().first()?.join(name))
+    }
+
+    /// The caches, one for each chaincode.
+    pub fn caches(&self) -> Vec<PathBuf> {
+        sub_folders(&self.root)
             .into_iter()
-            .find(|path| path.display().to_string().contains("/cache-"))?;
-        Some(cache.join(name))
+            .filter(|path| path.display().to_string().contains("/cache-"))
+            .flat_map(|caches| sub_folders(&caches))
+            .collect()
     }
 
     /// Waits for a chaincode that makes the file `up` in its TMPDIR.

@@ -361,7 +361,10 @@ fn stock_files_load_with_a_list_of_what_is_not_supported() {
         config.peer.handlers["endorsers"],
         json!({"escc": {"name": "DefaultEndorsement"}})
     );
-    assert_eq!(config.peer.handlers["platforms"], json!([{"name": "node"}]));
+    assert_eq!(
+        config.peer.handlers["platforms"],
+        json!([{"name": "golang"}, {"name": "java"}, {"name": "node"}])
+    );
 
     let config = Given::file(include_str!("tests/stock-2.5.yaml")).load();
     assert_eq!(
@@ -408,6 +411,17 @@ fn unsupported_keys_are_few_and_only_those_switched_on() {
         ]
     );
     assert_eq!(source_of(&config, "peer.BCCSP.PKCS11.Pin").0, "***");
+}
+
+#[test]
+fn the_npm_registry_comes_from_a_variable_of_its_own() {
+    let registry = |given: Given| given.load().chaincode.node.registry;
+    assert_eq!(registry(Given::nothing()), None);
+    assert_eq!(registry(Given::nothing().variable("NODE_REGISTRY", "")), None);
+    let file = "chaincode: {node: {registry: 'http://file:1'}}";
+    assert_eq!(registry(Given::file(file)).as_deref(), Some("http://file:1"));
+    let both = Given::file(file).variable("NODE_REGISTRY", "http://variable:1");
+    assert_eq!(registry(both).as_deref(), Some("http://variable:1"));
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value};
 
-/// Checks one file; `path` is relative to the package.
-pub(crate) fn validate(path: &str, content: &[u8]) -> Result<(), String> {
+/// Checks one file below `META-INF`; `path` is relative to the package.
+///
+/// # Errors
+/// Fabric's text for what is wrong with it.
+pub fn validate(path: &str, content: &[u8]) -> Result<(), String> {
     let parts: Vec<&str> = path.split('/').collect();
     let index = match parts.as_slice() {
         ["META-INF", "statedb", "couchdb", "indexes", .., file] => file.ends_with(".json"),

@@ -1,0 +1,137 @@
+//! The build plan: one script for builder container and process runtime. Values from the configuration and from the
+//! package travel in variables, never inside the script.
+
+use crate::error::OptionsError;
+use crate::module::is_import_path;
+use crate::options::Options;
+use crate::package::Contents;
+use plugin_api::{PEER_ADDRESS, Plan};
+use std::fs;
+use std::path::Path;
+
+/// Name of the file with credentials that lies beside the unpacked package.
+const NETRC: &str = "netrc";
+/// Largest such file.
+const MAX_NETRC: u64 = 1 << 20;
+
+/// Fabric 2.5's five cases in its order. Static linking needs a C compiler; without one, code in C is left out instead.
+/// The caches are the chaincode's own; a builder container has none.
+const SCRIPT: &str = r#"set -e
+if [ -f "$CHAINCODE_INPUT/netrc" ]; then
+    NETRC="$CHAINCODE_INPUT/netrc"
+    export NETRC
+fi
+if [ -n "$XDG_CACHE_HOME" ]; then
+    GOCACHE="$XDG_CACHE_HOME/go-build"
+    GOMODCACHE="$XDG_CACHE_HOME/go-mod"
+    export GOCACHE GOMODCACHE
+fi
+if [ "$CHAINCODE_DYNAMIC_LINK" = true ]; then
+    set --
+elif command -v "${CC:-gcc}" >/dev/null; then
+    set -- -ldflags "-linkmode external -extldflags '-static'"
+else
+    echo "there is no C compiler: building without cgo" >&2
+    CGO_ENABLED=0
+    export CGO_ENABLED
+    set --
+fi
+build() {
+    mode="$1"
+    package="$2"
+    shift 2
+    GO111MODULE=on go build -v -modcacherw "-mod=$mode" "$@" -o "$CHAINCODE_OUTPUT/chaincode" "$package"
+}
+src="$CHAINCODE_INPUT/src"
+if [ -f "$src/go.mod" ] && [ -d "$src/vendor" ]; then
+    cd "$src"
+    build vendor "$CHAINCODE_PACKAGE" "$@"
+elif [ -f "$src/go.mod" ]; then
+    cd "$src"
+    build readonly "$CHAINCODE_PACKAGE" "$@"
+elif [ -f "$src/$CHAINCODE_PACKAGE/go.mod" ] && [ -d "$src/$CHAINCODE_PACKAGE/vendor" ]; then
+    cd "$src/$CHAINCODE_PACKAGE"
+    build vendor . "$@"
+elif [ -f "$src/$CHAINCODE_PACKAGE/go.mod" ]; then
+    cd "$src/$CHAINCODE_PACKAGE"
+    build readonly . "$@"
+else
+    GOPATH="$CHAINCODE_INPUT${GOPATH:+:$GOPATH}" GO111MODULE=off \
+        go build -v "$@" -o "$CHAINCODE_OUTPUT/chaincode" "$CHAINCODE_PACKAGE"
+fi
+"#;
+
+/// The plan for a package that says it was made from `path`.
+pub(crate) fn plan(options: &Options, contents: &Contents, path: &str) -> Result<Plan, OptionsError> {
+    let mut env: Vec<String> = options
+        .variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if contents.vendored {
+        env.retain(|line| !line.starts_with("GOPROXY="));
+        env.push("GOPROXY=off".to_owned());
+    }
+    // the toolchain that is there, or an error that says which one is wanted
+    env.push("GOTOOLCHAIN=local".to_owned());
+    env.push(format!("CHAINCODE_DYNAMIC_LINK={}", options.dynamic_link));
+    env.push(format!("CHAINCODE_PACKAGE={}", package_to_build(contents, path)?));
+    let mut plan = Plan {
+        image: options.builder_image.clone(),
+        cmd: SCRIPT.to_owned(),
+        env,
+        launch: vec!["./chaincode".to_owned(), format!("-peer.address={PEER_ADDRESS}")],
+        container_launch: vec!["chaincode".to_owned(), format!("-peer.address={PEER_ADDRESS}")],
+        offline: contents.vendored,
+        ..Plan::default()
+    };
+    if let Some(path) = options.netrc_file.as_deref().filter(|_| !contents.vendored) {
+        let netrc = read(path)?;
+        plan.secrets = secrets(&netrc);
+        plan.files.push((NETRC.to_owned(), netrc));
+    }
+    Ok(plan)
+}
+
+/// The import path that the package names. Some clients put a folder of their own machine there; in a module they can
+/// only have meant its root.
+fn package_to_build(contents: &Contents, path: &str) -> Result<String, OptionsError> {
+    let inside = |module: &str| {
+        path == module
+            || path
+                .strip_prefix(module)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    match &contents.module {
+        Some(module) if !inside(module) || !is_import_path(path) => Ok(".".to_owned()),
+        None if path.is_empty() => Ok(".".to_owned()),
+        _ if is_import_path(path) => Ok(path.to_owned()),
+        _ => Err(OptionsError::ImportPath(path.to_owned())),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, OptionsError> {
+    let failed = |source| OptionsError::File {
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(failed)?.len() > MAX_NETRC {
+        return Err(failed(std::io::Error::other("it is larger than 1 MiB")));
+    }
+    fs::read(path).map_err(failed)
+}
+
+/// The words after `password`.
+fn secrets(netrc: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(netrc);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words
+        .iter()
+        .zip(words.iter().skip(1))
+        .filter(|(key, _)| **key == "password")
+        .map(|(_, password)| (*password).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

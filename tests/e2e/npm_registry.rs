@@ -1,0 +1,366 @@
+//! A private npm registry that wants a token, and dependencies that come with the package.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use integration::binaries::root;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::dev::{Dev, node_is_here};
+
+/// A package that exists in the private registry alone.
+const PACKAGE: &str = "fx-money-zq7";
+
+/// A running registry that nobody may read without a token.
+struct Registry {
+    process: Child,
+    url: String,
+    token: String,
+    folder: TempDir,
+}
+
+impl Registry {
+    /// Everything but the private package comes from where this machine's npm gets it.
+    fn start() -> Self {
+        let program = installed();
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = npm(&["config", "get", "registry"], folder.path());
+        let config = json!({
+            "storage": folder.path().join("storage"),
+            "auth": { "htpasswd": { "file": folder.path().join("users"), "max_users": 10 } },
+            "uplinks": { "upstream": { "url": upstream.trim(), "timeout": "60s" } },
+            "packages": {
+                PACKAGE: { "access": "$authenticated", "publish": "$authenticated" },
+                "**": { "access": "$authenticated", "publish": "$authenticated", "proxy": "upstream" },
+            },
+            "log": { "type": "stdout", "format": "pretty", "level": "warn" },
+        });
+        // JSON is YAML
+        fs::write(folder.path().join("config.yaml"), config.to_string()).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let mut process = Command::new("node")
+            .arg(program)
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--config"])
+            .arg(folder.path().join("config.yaml"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("http address") {
+            let read = output.read_line(&mut said).unwrap();
+            assert!(read > 0, "the registry did not come up: {said}");
+        }
+        // it must be able to go on printing
+        thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
+        let token = sign_up(port);
+        let registry = Self {
+            process,
+            url: format!("http://127.0.0.1:{port}/"),
+            token,
+            folder,
+        };
+        registry.publish();
+        registry
+    }
+
+    fn publish(&self) {
+        let package = self.folder.path().join("package");
+        fs::create_dir(&package).unwrap();
+        let manifest = json!({ "name": PACKAGE, "version": "1.0.0", "main": "index.js" });
+        fs::write(package.join("package.json"), manifest.to_string()).unwrap();
+        fs::write(package.join("index.js"), "module.exports = () => 'private';\n").unwrap();
+        let host = self.url.trim_start_matches("http:");
+        fs::write(
+            package.join(".npmrc"),
+            format!("{host}:_authToken={}\n", self.token),
+        )
+        .unwrap();
+        npm(&["publish", "--registry", &self.url], &package);
+    }
+
+    fn token_file(&self) -> PathBuf {
+        let file = self.folder.path().join("token");
+        fs::write(&file, format!("{}\n", self.token)).unwrap();
+        file
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// The registry's program, fetched by npm once.
+fn installed() -> PathBuf {
+    let folder = root().join("tests/registry");
+    let program = folder.join("node_modules/verdaccio/bin/verdaccio");
+    if !program.exists() {
+        npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"], &folder);
+    }
+    program
+}
+
+fn npm(args: &[&str], folder: &Path) -> String {
+    let output = Command::new("npm")
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "npm {args:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a user, as `npm adduser` does, and returns its token.
+fn sign_up(port: u16) -> String {
+    let body = json!({ "name": "peer", "password": "password of the test" }).to_string();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(
+        stream,
+        "PUT /-/user/org.couchdb.user:peer HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let json = answer.find('{').zip(answer.rfind('}'));
+    let json = json.and_then(|(start, end)| answer.get(start..=end));
+    let answer: Value = json
+        .and_then(|json| serde_json::from_str(json).ok())
+        .unwrap_or_else(|| panic!("{answer}"));
+    answer["token"].as_str().unwrap().to_owned()
+}
+
+/// Node chaincode that needs the private package.
+fn chaincode(folder: &Path) -> PathBuf {
+    let source = folder.join("source");
+    fs::create_dir(&source).unwrap();
+    let manifest = json!({
+        "name": "private", "version": "1.0.0", "private": true, "scripts": { "start": "node index.js" },
+        "dependencies": { "fabric-shim": "2.5.8", PACKAGE: "1.0.0" },
+    });
+    fs::write(source.join("package.json"), manifest.to_string()).unwrap();
+    let program = format!(
+        "const shim = require('fabric-shim');\nconst money = require('{PACKAGE}');\n\
+         shim.start({{ Init: async () => shim.success(), Invoke: async () => shim.success(Buffer.from(money())) }});\n"
+    );
+    fs::write(source.join("index.js"), program).unwrap();
+    source
+}
+
+fn install(dev: &Dev, name: &str, source: &Path) {
+    let path = source.to_str().unwrap();
+    dev.ok(&[
+        "chaincode",
+        "install",
+        "-n",
+        name,
+        "-v",
+        "1",
+        "-l",
+        "node",
+        "-p",
+        path,
+    ]);
+}
+
+const CTOR: &str = r#"{"Args":[]}"#;
+
+fn instantiate(name: &str) -> [&str; 12] {
+    [
+        "chaincode",
+        "instantiate",
+        "-C",
+        "mychannel",
+        "-n",
+        name,
+        "-v",
+        "1",
+        "-c",
+        CTOR,
+        "--waitForEvent",
+        "-lnode",
+    ]
+}
+
+#[test]
+fn a_private_registry_is_used_and_its_token_is_seen_nowhere() {
+    if !node_is_here() {
+        return;
+    }
+    let registry = Registry::start();
+    // for each chaincode its own: with a token, without one, and npm's default registry
+    let platforms = json!([{ "name": "node", "config": {
+        "npm": { "registry": registry.url },
+        "chaincodes": {
+            "private": { "npm": { "registry": registry.url, "tokenFile": registry.token_file() } },
+            "elsewhere": { "npm": null },
+        },
+    } }]);
+    let dev = Dev::network(&[
+        ("CORE_PEER_HANDLERS_PLATFORMS", &platforms.to_string()),
+        ("FABRIC_LOGGING_SPEC", "debug"),
+    ]);
+    let source = chaincode(dev.folder.path());
+    for name in ["private", "stranger", "elsewhere"] {
+        install(&dev, name, &source);
+    }
+    let watch = ProcessWatch::start(registry.token.clone());
+    let strangers = dev.refused(&instantiate("stranger"));
+    assert!(
+        strangers.contains("could not launch chaincode stranger:1") && strangers.contains("E401"),
+        "npm's reason: {strangers}"
+    );
+    let elsewhere = dev.refused(&instantiate("elsewhere"));
+    assert!(
+        elsewhere.contains("E404") && elsewhere.contains(PACKAGE),
+        "npm's reason: {elsewhere}"
+    );
+    dev.ok(&instantiate("private"));
+    assert_eq!(dev.query("private", &["anything"]), "private");
+    let (seen, commands) = watch.stop();
+    assert!(
+        seen.iter().any(|program| program.contains("npm")),
+        "the watch saw no build: {seen:?}"
+    );
+    assert_eq!(
+        commands,
+        Vec::<String>::new(),
+        "processes with the token as argument"
+    );
+
+    let token = registry.token.as_str();
+    let log = dev.log();
+    assert!(log.contains("build output"), "the log has the build's output");
+    for text in [&log, &strangers, &elsewhere] {
+        assert!(!text.contains(token));
+    }
+    let data = dev.folder.path().join("net");
+    let holding = files_holding(&data, token.as_bytes());
+    assert_eq!(holding, Vec::<PathBuf>::new(), "files of the peer with the token");
+}
+
+/// Looks at the arguments of every process of this machine, again and again.
+struct ProcessWatch {
+    stop: mpsc::Sender<()>,
+    watching: thread::JoinHandle<Watched>,
+}
+
+/// What ran, and what of it had the token.
+type Watched = (BTreeSet<String>, Vec<String>);
+
+/// Between two looks; the build needs the processors, too.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl ProcessWatch {
+    fn start(token: String) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let watching = thread::spawn(move || {
+            let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
+            while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
+                for process in fs::read_dir("/proc").unwrap().flatten() {
+                    let arguments = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                    let text = String::from_utf8_lossy(&arguments).replace('\0', " ");
+                    if text.contains(&token) {
+                        found.push(text.clone());
+                    }
+                    seen.insert(text.chars().take(80).collect());
+                }
+            }
+            (seen, found)
+        });
+        Self { stop, watching }
+    }
+
+    fn stop(self) -> Watched {
+        drop(self.stop);
+        self.watching.join().unwrap()
+    }
+}
+
+fn files_holding(folder: &Path, text: &[u8]) -> Vec<PathBuf> {
+    let mut open = vec![folder.to_owned()];
+    let (mut found, mut files) = (Vec::new(), 0);
+    while let Some(path) = open.pop() {
+        let kind = fs::symlink_metadata(&path).unwrap().file_type();
+        if kind.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if kind.is_file() {
+            files += 1;
+            let content = fs::read(&path).unwrap();
+            if content.windows(text.len()).any(|window| window == text) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(files > 100, "the build is among the files");
+    found
+}
+
+#[test]
+fn the_peers_variable_names_the_registry() {
+    if !node_is_here() {
+        return;
+    }
+    let empty = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = empty.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for stream in empty.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while line != "\r\n" && reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let nothing = b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+            reader.get_mut().write_all(nothing).ok();
+        }
+    });
+    let dev = Dev::network(&[("NODE_REGISTRY", &format!("http://{address}"))]);
+    let source = chaincode(dev.folder.path());
+    install(&dev, "cc", &source);
+    let said = dev.refused(&instantiate("cc"));
+    assert!(said.contains("E404") && said.contains(&address), "{said}");
+}
+
+#[test]
+fn vendored_dependencies_are_built_without_a_network() {
+    if !node_is_here() {
+        return;
+    }
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let dev = Dev::network(&[("NODE_REGISTRY", &format!("http://{closed}"))]);
+    let source = dev.folder.path().join("vendored");
+    fs::create_dir(&source).unwrap();
+    for file in ["index.js", "package.json", "package-lock.json"] {
+        fs::copy(root().join("tests/chaincode/kv").join(file), source.join(file)).unwrap();
+    }
+    npm(
+        &["ci", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"],
+        &source,
+    );
+    let manifest = fs::read(source.join("package.json")).unwrap();
+    let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    manifest["fabric"] = json!({ "vendored": true });
+    fs::write(source.join("package.json"), manifest.to_string()).unwrap();
+    install(&dev, "vendored", &source);
+    dev.ok(&instantiate("vendored"));
+    dev.invoke("vendored", &["put", "a", "1"]);
+    assert_eq!(dev.query("vendored", &["get", "a"]), "1");
+}
