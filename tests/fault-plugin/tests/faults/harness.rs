@@ -18,10 +18,15 @@ pub fn filter(name: &str, mode: &str) -> Value {
     json!({ "name": name, "library": LIBRARY, "config": { "mode": mode } })
 }
 
-/// Loads `peer.handlers`.
+/// Loads `peer.handlers`; the built libraries stand for the configured folders where there are none.
 pub fn load(handlers: Value) -> Result<Registry, handlers::LoadErrors> {
     let config: Config = serde_json::from_value(handlers).unwrap();
-    Registry::load(&config, &[library_dir()])
+    let own: &[_] = if config.plugin_dirs.is_empty() {
+        &[library_dir()]
+    } else {
+        &[]
+    };
+    Registry::load(&config, own)
 }
 
 /// Loads auth filters.

@@ -288,3 +288,29 @@ fn the_same_bytes_are_mapped_once() {
     let (error, text) = Folder::with(&changed).refusal(|handlers| handlers["maxReloads"] = json!(0));
     assert!(matches!(error, LoadError::Limit { .. }), "{text}");
 }
+
+#[test]
+fn plugins_beside_the_program_come_after_the_configured_folders() {
+    let empty = tempfile::tempdir_in(library_dir()).unwrap();
+    let own = Folder::with(&library());
+    // another content, so that the two cannot be taken for one
+    let mut other = library();
+    other.push(2);
+    let full = Folder::with(&other);
+    let found_with = |configured: &Path| {
+        let section = json!({
+            "pluginDirs": [configured],
+            "authFilters": [{ "name": "Fault", "config": { "mode": "pass" } }],
+        });
+        let config: handlers::Config = serde_json::from_value(section).unwrap();
+        let registry = handlers::Registry::load(&config, &[own.path().to_owned()]).unwrap();
+        registry.list()[0].file.clone()
+    };
+    let file = |folder: &Path| folder.join("plugin.so").display().to_string();
+    assert_eq!(found_with(empty.path()), file(own.path()));
+    assert_eq!(
+        found_with(full.path()),
+        file(full.path()),
+        "what is configured wins"
+    );
+}
