@@ -27,6 +27,10 @@ use crate::{
 
 const FILE_NAME: &str = "core.yaml";
 const FOLDER_VARIABLE: &str = "FABRIC_CFG_PATH";
+/// Where Docker's own programs look for an engine.
+const DOCKER_HOST: &str = "DOCKER_HOST";
+/// Where a user's services, such as a rootless engine, have their sockets.
+const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 const SYSTEM_FOLDER: &str = "/etc/hyperledger/fabric";
 
 /// What [`CoreConfig::load`] needs to know about the process it runs in.
@@ -183,7 +187,10 @@ impl CoreConfig {
         }
         stack.push_variables(options);
         stack.push_overrides(options);
-        stack.into_config(file)
+        let mut config = stack.into_config(file)?;
+        config.vm.docker_host = options.variable(DOCKER_HOST).map(str::to_owned);
+        config.vm.runtime_dir = options.variable(RUNTIME_DIR).map(PathBuf::from);
+        Ok(config)
     }
 
     /// The file that was read, if there was one.
