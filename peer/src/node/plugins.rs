@@ -61,6 +61,7 @@ impl PlatformBuilder for PlatformPlugins {
                 .map(|(name, content)| (name, content.into()))
                 .collect(),
             launch: plan.launch,
+            container_launch: plan.container_launch,
         })
     }
 }

@@ -38,6 +38,8 @@ pub struct BuildPlan {
     pub files: Vec<(String, Vec<u8>)>,
     /// Argument vector of the built chaincode; `{peer.address}` stands for the address it dials.
     pub launch: Vec<String>,
+    /// The same inside of the image that the Dockerfile makes; empty: Fabric's own for the language.
+    pub container_launch: Vec<String>,
 }
 
 /// Why a platform refused to say how a chaincode is built.
