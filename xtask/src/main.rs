@@ -2,6 +2,7 @@
 
 mod demo;
 mod dist;
+mod docker;
 mod steps;
 mod test;
 
@@ -34,6 +35,9 @@ Examples:
         #[arg(last = true)]
         cargo: Vec<String>,
     },
+    /// Install and start a Docker Engine if none answers, and make images that stand in for Fabric's, of this machine's
+    /// files. Without a registry; needs Debian or Ubuntu, and root if there is no engine.
+    Docker,
     /// Formatting, clippy and documentation, warnings denied.
     Check,
     /// Lay out what an operator installs: bin/, plugins/, config/.
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Demo => demo::run(),
         Task::Test { cargo } => test::run(&cargo),
+        Task::Docker => docker::set_up(),
         Task::Check => test::check(),
         Task::Dist { to } => dist::run(&to),
     };
