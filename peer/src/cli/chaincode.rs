@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::context::{Context, duration, read, write};
 use super::progress::during;
-use super::{CallArgs, ChaincodeCommand, DeployArgs, OrdererArgs, PeerArgs, output};
+use super::{CallArgs, ChaincodeCommand, DeployArgs, OrdererArgs, PeerArgs, local, output};
 use crate::client::connection::PeerConnection;
 use crate::client::ctor::{parse_ctor, parse_transient};
 use crate::client::package::{DeploymentSpec, PackageRequest, package, sign_package};
@@ -93,6 +93,8 @@ pub async fn run(context: &Context, command: ChaincodeCommand) -> Result<()> {
             };
             list(context, &channel, &peers).await
         }
+        ChaincodeCommand::Logs { id, build, run, tail } => local::logs(context, &id, (!run, !build), tail),
+        ChaincodeCommand::Gc { dry_run } => local::collect_garbage(context, dry_run).await,
     }
 }
 

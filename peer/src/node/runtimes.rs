@@ -38,14 +38,13 @@ impl Runtimes {
             .iter()
             .filter_map(|(name, own)| Some((name.clone(), own.runtime?)))
             .collect();
-        let used = |runtime| usual == runtime || others.values().any(|other| *other == runtime);
-        let process = if used(VmRuntime::Process) {
+        let process = if settings::uses(config, VmRuntime::Process) {
             let settings = settings::process(config);
             Some(ProcessVm::new(settings, naming.clone(), Arc::clone(platforms))?)
         } else {
             None
         };
-        let docker = if used(VmRuntime::Docker) {
+        let docker = if settings::uses(config, VmRuntime::Docker) {
             let settings = settings::docker(config)?.context(settings::NO_ENDPOINT)?;
             Some(DockerVm::new(settings, naming, Arc::clone(platforms))?)
         } else {

@@ -30,13 +30,7 @@ const IMAGE_NAMESPACE: &str = "hyperledger";
 /// # Errors
 /// The first fault, with what to do about it.
 pub fn check(config: &CoreConfig) -> Result<()> {
-    let uses_docker = config.vm.runtime == VmRuntime::Docker
-        || config
-            .chaincode
-            .overrides
-            .values()
-            .any(|own| own.runtime == Some(VmRuntime::Docker));
-    if uses_docker && docker(config)?.is_none() {
+    if uses(config, VmRuntime::Docker) && docker(config)?.is_none() {
         bail!(NO_ENDPOINT);
     }
     if config.ledger.state.state_database != StateDatabase::Embedded {
@@ -54,6 +48,13 @@ pub fn check(config: &CoreConfig) -> Result<()> {
     let _handlers: handlers::Config =
         serde_json::from_value(config.peer.handlers.clone()).context("peer.handlers is malformed")?;
     Ok(())
+}
+
+/// Whether any chaincode gets this runtime.
+#[must_use]
+pub fn uses(config: &CoreConfig, runtime: VmRuntime) -> bool {
+    let mut own = config.chaincode.overrides.values().map(|own| own.runtime);
+    config.vm.runtime == runtime || own.any(|own| own == Some(runtime))
 }
 
 /// Settings of the ledgers.

@@ -29,7 +29,7 @@ use tokio::time::timeout;
 pub use config::DockerConfig;
 pub use endpoint::{Endpoint, EndpointError, EngineHints, EngineTls};
 pub use error::DockerError;
-pub use garbage::{DockerGarbage, Garbage, GarbageKind};
+pub use garbage::DockerGarbage;
 pub use host_config::HostConfigError;
 pub use pull::PullPolicy;
 

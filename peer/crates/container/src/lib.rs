@@ -10,6 +10,7 @@ mod dockerfile;
 mod error;
 #[cfg(any(test, feature = "test-support"))]
 pub mod fake;
+mod garbage;
 mod job;
 mod log_store;
 mod naming;
@@ -24,12 +25,14 @@ pub use build_context::{BuildContext, ContextError, ContextWriter, build_context
 pub use container_command::{ArgsError, TlsPaths, chaincode_env, container_args};
 pub use docker::{
     DockerConfig, DockerError, DockerGarbage, DockerOpenError, DockerVm, Endpoint, EndpointError,
-    EngineHints, EngineTls, Garbage, GarbageKind, HostConfigError, PullPolicy,
+    EngineHints, EngineTls, HostConfigError, PullPolicy,
 };
 pub use dockerfile::{BuildLevel, DockerfileError, generate_dockerfile};
 pub use error::{Phase, VmError};
+pub use garbage::{Garbage, GarbageKind};
 pub use log_store::{ChaincodeLogs, LogStore};
 pub use naming::{NameError, Naming};
+pub use process::process_garbage;
 pub use process::{Limits, OpenError, ProcessConfig, ProcessVm};
 pub use sandbox::{Level, SandboxMode};
 pub use unpack::{UnpackError, UnpackLimits, unpack};

@@ -1,6 +1,7 @@
 //! What builds and chaincode print, kept on disk by chaincode id for `peer chaincode logs`:
 //! `<root>/<id>/{build,run}.log`, and `.1` with what came before once a file has half of the allowed size.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::garbage::{Garbage, GarbageKind};
 use crate::naming::Naming;
 use crate::output::Stream;
 
@@ -55,6 +57,33 @@ impl LogStore {
             build: lines(&folder, Stream::Build)?,
             run: lines(&folder, Stream::Run)?,
         }))
+    }
+
+    /// Logs of chaincodes that are not `installed`. Blocks.
+    pub fn garbage(&self, installed: &BTreeSet<String>) -> io::Result<Vec<Garbage>> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let needed: BTreeSet<PathBuf> = installed.iter().map(|id| self.folder(id)).collect();
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if !needed.contains(&path) {
+                let name = path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                found.push(Garbage {
+                    kind: GarbageKind::Logs,
+                    name,
+                    chaincode: String::new(),
+                    id: path.display().to_string(),
+                });
+            }
+        }
+        Ok(found)
     }
 
     /// Begins a section of a log; lines are written by a task of their own, so that a slow disk holds up nobody.
@@ -212,6 +241,9 @@ mod tests {
         assert!(logs.run[0].starts_with("=== run of cc:1, 2"), "{logs:?}");
         assert_eq!(logs.build[1], "built");
         assert_eq!(store.read("cc:2").unwrap(), None);
+        let garbage = |id: &str| store.garbage(&BTreeSet::from([id.to_owned()])).unwrap();
+        assert!(garbage("cc:1").is_empty());
+        assert_eq!(garbage("cc:2").len(), 1);
     }
 
     #[tokio::test]

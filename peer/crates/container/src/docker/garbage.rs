@@ -1,58 +1,18 @@
 //! What a peer made on an engine for chaincode that is no longer installed.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 
 use bollard::query_parameters::{
     ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveImageOptionsBuilder,
 };
-use serde::Serialize;
 
 use super::config::DockerConfig;
 use super::engine::{Engine, Session};
 use super::error::DockerError;
 use super::labels::{CHAINCODE, Labels, ROLE, Role};
+use crate::garbage::{Garbage, GarbageKind};
 use crate::naming::Naming;
-
-/// The kind of a thing that nobody needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GarbageKind {
-    /// A container of the engine.
-    Container,
-    /// An image of the engine.
-    Image,
-    /// A build of the process runtime.
-    Build,
-    /// The logs of a chaincode.
-    Log,
-}
-
-impl fmt::Display for GarbageKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Container => "container",
-            Self::Image => "image",
-            Self::Build => "build",
-            Self::Log => "log",
-        })
-    }
-}
-
-/// A thing that nobody needs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Garbage {
-    /// What it is.
-    pub kind: GarbageKind,
-    /// Its name: a container's, an image's, a folder's.
-    pub name: String,
-    /// The chaincode it was made for, as far as that is known.
-    pub chaincode: String,
-    /// What identifies it where it is.
-    #[serde(skip)]
-    pub id: String,
-}
 
 /// Finds and removes garbage on an engine. What it finds bears the labels of this very peer.
 pub struct DockerGarbage {
@@ -95,7 +55,7 @@ impl DockerGarbage {
                 let removed = docker.remove_image(&garbage.id, Some(options), None);
                 self.session.ask("remove image", removed).await.map(|_deleted| ())
             }
-            GarbageKind::Build | GarbageKind::Log => Ok(()),
+            GarbageKind::Build | GarbageKind::Logs => Ok(()),
         }
     }
 
