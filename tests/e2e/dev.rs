@@ -28,6 +28,11 @@ impl Dev {
 
     /// Starts a network in a folder, which may have been used before.
     pub fn start_with(source: &Path, name: &str, folder: TempDir) -> Self {
+        Self::start_configured(source, name, folder, &[])
+    }
+
+    /// The same with variables that configure the peer.
+    pub fn start_configured(source: &Path, name: &str, folder: TempDir, variables: &[(&str, &str)]) -> Self {
         let log = File::create(folder.path().join("peer.log")).unwrap();
         let mut process = Command::new(peer_binary())
             .args([
@@ -48,6 +53,7 @@ impl Dev {
             .arg("--chaincode")
             .arg(source)
             .env("CORE_PEER_HANDLERS_PLUGINDIRS", plugin_dir())
+            .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stdout(Stdio::piped())
             .stderr(log)

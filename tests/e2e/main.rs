@@ -1,5 +1,6 @@
 //! End to end: the real binary, real shims from npm, somebody else's client.
 
 mod dev;
+mod docker;
 mod roundtrip;
 mod shims;
