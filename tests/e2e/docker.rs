@@ -38,7 +38,7 @@ fn docker_is_here() -> bool {
     here
 }
 
-/// What one network has on the engine; dropping it removes the images.
+/// What one network has on the engine; dropping it removes all of it.
 struct OnEngine {
     owner: String,
 }
@@ -77,8 +77,12 @@ impl OnEngine {
 
 impl Drop for OnEngine {
     fn drop(&mut self) {
+        let remove = |args: &[&str]| Command::new("docker").args(args).output().ok();
+        for container in self.containers(&format!("label={LABEL}.chaincode.role")) {
+            remove(&["rm", "-fv", &container]);
+        }
         for image in self.images() {
-            Command::new("docker").args(["rmi", "-f", &image]).output().ok();
+            remove(&["rmi", "-f", &image]);
         }
     }
 }
@@ -180,7 +184,7 @@ fn a_chaincode_lives_its_whole_life_in_containers() {
     what_is_no_longer_installed_is_collected(&dev, &engine);
     drop(dev);
     assert_eq!(
-        engine.containers("label"),
+        engine.containers(&format!("label={LABEL}.chaincode.role")),
         Vec::<String>::new(),
         "nothing stays when the peer ends"
     );
