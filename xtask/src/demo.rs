@@ -10,18 +10,61 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::dist;
 use crate::steps::{announce, output, print, require_node, root};
+use crate::{dist, docker};
+
+/// Where the demo's chaincode runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Runtime {
+    /// As a process of this machine.
+    #[default]
+    Process,
+    /// In a container.
+    Docker,
+}
+
+impl Runtime {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Docker => "docker",
+        }
+    }
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Demo {
+    /// Where the chaincode runs. docker: an engine is installed and started if none answers.
+    #[arg(long, value_enum, default_value_t = Runtime::Process)]
+    runtime: Runtime,
+}
+
+impl Demo {
+    /// The same in containers.
+    pub fn in_containers() -> Self {
+        Self {
+            runtime: Runtime::Docker,
+        }
+    }
+}
 
 /// Builds, brings up a network in one process, runs the chaincode, prints what happened.
-pub fn run() -> Result<()> {
+pub fn run(demo: Demo) -> Result<()> {
     require_node()?;
+    if demo.runtime == Runtime::Docker {
+        docker::set_up()?;
+    }
     let place = root().join("target/demo");
     dist::lay_out("dev", &place)?;
-    let network = Network::start(&place)?;
-    let shown = main_job(&network);
+    let network = Network::start(&place, demo)?;
+    let shown = main_job(&network, demo);
+    if demo.runtime == Runtime::Docker {
+        network.remove_images(&place)?;
+    }
     network.stop()?;
     print(&shown?);
     Ok(())
@@ -36,7 +79,7 @@ struct Network {
 }
 
 impl Network {
-    fn start(place: &Path) -> Result<Self> {
+    fn start(place: &Path, demo: Demo) -> Result<Self> {
         let peer = place.join("bin/peer");
         let log = place.join("peer.log");
         announce("bringing up CA, orderer, channel and peer; building the chaincode with npm (peer dev)");
@@ -64,6 +107,7 @@ impl Network {
             .arg("--chaincode")
             .arg(root().join("tests/chaincode/kv"))
             .env("FABRIC_LOGGING_FORMAT", "json")
+            .env("CORE_VM_RUNTIME", demo.runtime.word())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("could not create {}", log.display()))?)
             .spawn()
@@ -103,6 +147,15 @@ impl Network {
             .with_context(|| format!("peer {} printed no JSON: {text}", args.join(" ")))
     }
 
+    /// Leaves nothing on the engine: uninstalls everything, and has it collected.
+    fn remove_images(&self, place: &Path) -> Result<()> {
+        announce("removing container and image (peer chaincode gc)");
+        for package in fs::read_dir(place.join("network/peer/chaincodes"))? {
+            fs::remove_file(package?.path())?;
+        }
+        self.peer(&["chaincode", "gc"]).map(|_collected| ())
+    }
+
     fn stop(mut self) -> Result<()> {
         let pid = self.process.id().to_string();
         output(Command::new("kill").args(["-TERM", &pid]))?;
@@ -128,7 +181,7 @@ impl Network {
     }
 }
 
-fn main_job(network: &Network) -> Result<String> {
+fn main_job(network: &Network, demo: Demo) -> Result<String> {
     let channel = network.ready["channel"]
         .as_str()
         .context("peer dev named no channel")?;
@@ -168,6 +221,7 @@ fn main_job(network: &Network) -> Result<String> {
         "filters passed      {}",
         text(&endorsed["fields"]["filters"])
     ));
+    lines.push(format!("chaincode runtime   {}", demo.runtime.word()));
     lines.push(format!("transaction         {tx_id}"));
     lines.push(format!("endorsed by         {}", text(&invoked["endorser"])));
     lines.push(format!(

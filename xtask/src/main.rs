@@ -24,7 +24,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Build everything, bring up a network, run a real Node chaincode through it, print the result.
-    Demo,
+    #[command(after_help = "\
+Examples:
+  cargo xtask demo                       the chaincode is a process of this machine
+  cargo xtask demo --runtime docker      it is built and runs in containers")]
+    Demo(demo::Demo),
     /// Run all tests. Needs node and npm; fetches the npm packages itself.
     #[command(after_help = "\
 Examples:
@@ -50,7 +54,7 @@ Examples:
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
-        Task::Demo => demo::run(),
+        Task::Demo(demo) => demo::run(demo),
         Task::Test { cargo } => test::run(&cargo),
         Task::Docker => docker::set_up(),
         Task::Check => test::check(),
