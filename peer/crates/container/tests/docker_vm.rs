@@ -7,6 +7,8 @@
 
 #[path = "support/engine.rs"]
 mod engine;
+#[path = "support/tls.rs"]
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +16,8 @@ use std::time::Duration;
 
 use container::fake::{self, FakePlatform};
 use container::{
-    BuildPlan, DockerConfig, DockerVm, Endpoint, LogStore, Naming, Phase, PullPolicy, TlsFiles, Vm, VmError,
+    BuildPlan, DockerConfig, DockerVm, Endpoint, EngineTls, LogStore, Naming, Phase, PullPolicy, TlsFiles,
+    Vm, VmError,
 };
 use engine::{FakeEngine, Reply, Request};
 use protos::wire_message;
@@ -170,6 +173,34 @@ fn as_fabric_and_hardened(engine: &FakeEngine) {
         build.body.windows(2).any(|two| two == [0x1f, 0x8b]),
         "a gzip stream"
     );
+}
+
+#[tokio::test]
+async fn an_engine_on_a_port_is_reached_with_mutual_tls_and_without() {
+    let (engine, address) = FakeEngine::start_tcp(NEWEST, None).await;
+    let endpoint = Endpoint::parse(&format!("tcp://{address}"), None)
+        .unwrap()
+        .unwrap();
+    let open = vm_with(&engine, |config| config.endpoint = endpoint);
+    open.start(&fake::request("mycc:1.0")).await.unwrap();
+    open.shutdown().await;
+
+    let material = tls::Material::new();
+    let (engine, address) = FakeEngine::start_tcp(NEWEST, Some(material.acceptor())).await;
+    let url = format!("tcp://{address}");
+    let secured = |tls: EngineTls| Endpoint::parse(&url, Some(tls)).unwrap().unwrap();
+    let trusted = vm_with(&engine, |config| config.endpoint = secured(material.files()));
+    trusted.start(&fake::request("mycc:1.0")).await.unwrap();
+    trusted.shutdown().await;
+
+    let foreign = tls::Material::new();
+    let refused = vm_with(&engine, |config| config.endpoint = secured(foreign.files()));
+    let error = wire_message(&refused.start(&fake::request("mycc:1.0")).await.unwrap_err());
+    assert!(
+        error.contains("no Docker Engine answers at tcp://localhost:"),
+        "{error}"
+    );
+    assert!(error.contains("certificate"), "the reason: {error}");
 }
 
 #[tokio::test]

@@ -15,9 +15,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 /// One request, its body read to the end.
 #[derive(Debug, Clone)]
@@ -63,6 +64,10 @@ pub enum Reply {
     Exit(String),
 }
 
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
+
 type Fault = Box<dyn Fn(&Request) -> Option<Reply> + Send + Sync>;
 
 #[derive(Default)]
@@ -90,20 +95,51 @@ impl FakeEngine {
         api: &'static str,
         fault: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static,
     ) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("engine.sock")).unwrap();
-        let state = Arc::new(Mutex::new(State {
-            bases: BTreeSet::from(["builder:1".to_owned(), "runtime:1".to_owned()]),
-            ..State::default()
-        }));
-        let shared = Arc::clone(&state);
+        let engine = Self::idle();
+        let listener = UnixListener::bind(engine.socket()).unwrap();
+        let shared = Arc::clone(&engine.state);
         let fault: Arc<Fault> = Arc::new(Box::new(fault));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, api, Arc::clone(&fault), Arc::clone(&shared)));
             }
         });
-        Self { folder, state }
+        engine
+    }
+
+    /// An obedient engine on a TCP port, with TLS if there is an acceptor; returns its `host:port`.
+    pub async fn start_tcp(api: &'static str, tls: Option<TlsAcceptor>) -> (Self, String) {
+        let engine = Self::idle();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let shared = Arc::clone(&engine.state);
+        tokio::spawn(async move {
+            let fault: Arc<Fault> = Arc::new(Box::new(|_| None));
+            while let Ok((stream, _)) = listener.accept().await {
+                let (fault, shared, tls) = (Arc::clone(&fault), Arc::clone(&shared), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, api, fault, shared).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, api, fault, shared).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        (engine, address)
+    }
+
+    fn idle() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            state: Arc::new(Mutex::new(State {
+                bases: BTreeSet::from(["builder:1".to_owned(), "runtime:1".to_owned()]),
+                ..State::default()
+            })),
+        }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -131,7 +167,7 @@ impl FakeEngine {
     }
 }
 
-async fn serve(mut stream: UnixStream, api: &str, fault: Arc<Fault>, state: Arc<Mutex<State>>) {
+async fn serve(mut stream: impl Connection, api: &str, fault: Arc<Fault>, state: Arc<Mutex<State>>) {
     let Some(request) = read_request(&mut stream).await else {
         return;
     };
@@ -213,12 +249,12 @@ async fn serve(mut stream: UnixStream, api: &str, fault: Arc<Fault>, state: Arc<
     }
 }
 
-async fn send(stream: &mut UnixStream, bytes: &[u8]) {
+async fn send(stream: &mut impl Connection, bytes: &[u8]) {
     // a client that has gone is what some tests are about
     stream.write_all(bytes).await.ok();
 }
 
-async fn until_closed(stream: &mut UnixStream) {
+async fn until_closed(stream: &mut impl Connection) {
     let mut buffer = [0; 1024];
     while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
 }
@@ -328,7 +364,7 @@ fn end(state: &mut State, id: &str) {
     }
 }
 
-async fn read_request(stream: &mut UnixStream) -> Option<Request> {
+async fn read_request(stream: &mut impl Connection) -> Option<Request> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
