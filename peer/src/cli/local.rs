@@ -75,24 +75,17 @@ struct Failed {
 /// removed.
 pub async fn collect_garbage(context: &Context, dry_run: bool) -> Result<()> {
     let config = &context.config;
-    let folder = &config.peer.file_system_path;
-    let installed = PackageStore::installed_ids(folder)?.with_context(|| {
-        format!(
-            "{} is no folder of a peer: this command needs the core.yaml of the peer (peer.fileSystemPath)",
-            folder.display()
-        )
-    })?;
     let naming = Naming {
         network_id: config.peer.network_id.clone(),
         peer_id: config.peer.id.clone(),
     };
-    let mut garbage = process_garbage(&settings::process_folder(config), &naming, &installed)?;
-    garbage.extend(settings::chaincode_logs(config).garbage(&installed)?);
-    let (engine, skipped) = engine(config, naming).await?;
-    if let Some(engine) = &engine {
-        garbage.extend(during("asking the engine", engine.find(&installed)).await?);
-    }
-    garbage.sort();
+    let (engine, skipped) = engine(config, naming.clone()).await?;
+    let look = || during("looking", find(config, &naming, engine.as_ref()));
+    let first = look().await?;
+    // The peer may install and build meanwhile. What was there before the second look at the packages, and is not
+    // needed after it, is not needed.
+    let mut garbage = look().await?;
+    garbage.retain(|garbage| first.contains(garbage));
     let mut collected = Collected {
         dry_run,
         removed: Vec::new(),
@@ -118,6 +111,24 @@ pub async fn collect_garbage(context: &Context, dry_run: bool) -> Result<()> {
         bail!("{} things could not be removed", collected.failed.len());
     }
     Ok(())
+}
+
+/// All that belongs to no installed package.
+async fn find(config: &CoreConfig, naming: &Naming, engine: Option<&DockerGarbage>) -> Result<Vec<Garbage>> {
+    let folder = &config.peer.file_system_path;
+    let installed = PackageStore::installed_ids(folder)?.with_context(|| {
+        format!(
+            "{} is no folder of a peer: this command needs the core.yaml of the peer (peer.fileSystemPath)",
+            folder.display()
+        )
+    })?;
+    let mut garbage = process_garbage(&settings::process_folder(config), naming, &installed)?;
+    garbage.extend(settings::chaincode_logs(config).garbage(&installed)?);
+    if let Some(engine) = engine {
+        garbage.extend(engine.find(&installed).await?);
+    }
+    garbage.sort();
+    Ok(garbage)
 }
 
 /// The engine, if the configuration names one. One that the peer does not use need not answer.

@@ -30,8 +30,8 @@ const IMAGE_NAMESPACE: &str = "hyperledger";
 /// # Errors
 /// The first fault, with what to do about it.
 pub fn check(config: &CoreConfig) -> Result<()> {
-    if uses(config, VmRuntime::Docker) && docker(config)?.is_none() {
-        bail!(NO_ENDPOINT);
+    if uses(config, VmRuntime::Docker) {
+        docker(config)?.context(NO_ENDPOINT)?.check()?;
     }
     if config.ledger.state.state_database != StateDatabase::Embedded {
         bail!(
@@ -114,7 +114,7 @@ pub fn docker(config: &CoreConfig) -> Result<Option<DockerConfig>> {
     let Some(endpoint) = Endpoint::parse(&config.vm.endpoint, tls.clone())? else {
         return Ok(None);
     };
-    let mut settings = DockerConfig::new(endpoint, config.peer.file_system_path.join("docker"));
+    let mut settings = DockerConfig::new(endpoint, config.peer.file_system_path.join("dockerBuilds"));
     settings.tls = tls;
     settings.hints = EngineHints {
         docker_host: config.vm.docker_host.clone(),

@@ -73,9 +73,7 @@ impl DockerVm {
         naming: Naming,
         platforms: Arc<dyn PlatformBuilder>,
     ) -> Result<Self, DockerOpenError> {
-        for own in std::iter::once(None).chain(config.overrides.values().map(Some)) {
-            host_config::host_config(&config.host_config, own)?;
-        }
+        config.check()?;
         fresh_folder(&config.folder)
             .map_err(|error| DockerOpenError::Folder(config.folder.display().to_string(), error))?;
         let config = Arc::new(config);

@@ -213,6 +213,33 @@ async fn an_engine_too_old_is_refused() {
     );
 }
 
+/// Time stands still but for the limit: nobody else does anything.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_accepts_and_says_nothing_is_given_up_on() {
+    let engine = FakeEngine::start(NEWEST, |request| {
+        request.is("GET", "/version").then_some(Reply::Hang)
+    });
+    let error = wire_message(&vm(&engine).start(&fake::request("mycc:1.0")).await.unwrap_err());
+    assert!(
+        error.contains("Error creating docker client: not done within 10s"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_host_config_that_no_engine_takes_is_refused_at_start() {
+    let engine = FakeEngine::start(NEWEST, obedient());
+    let mut config = config(&engine);
+    config.overrides = BTreeMap::from([("mycc".to_owned(), json!({"BlkioWeight": 1_000_000}))]);
+    let refused = DockerVm::new(config, naming(), Arc::new(platform()))
+        .err()
+        .unwrap();
+    assert!(
+        wire_message(&refused).contains("vm.docker.hostConfig: "),
+        "{refused}"
+    );
+}
+
 #[tokio::test]
 async fn an_absent_engine_is_an_error_until_it_comes() {
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,16 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// Mode, user and group of a file.
+    fn attributes(self) -> (u32, u64, u64) {
+        match self {
+            Self::User(uid, gid) => (0o100_400, uid, gid),
+            Self::Everybody => (0o100_644, 0, 0),
+        }
+    }
+}
+
 /// The TLS files as tar.gz, to be unpacked in `TLS_FOLDER` itself or, with the folder's name, in `/`.
 pub(super) fn tls_archive(tls: &TlsFiles, owner: Owner, below_root: bool) -> io::Result<Vec<u8>> {
     let paths = TlsPaths::in_folder(TLS_FOLDER);
@@ -59,24 +69,20 @@ pub(super) fn tls_archive(tls: &TlsFiles, owner: Owner, below_root: bool) -> io:
         } else {
             path.rsplit('/').next().unwrap_or(path)
         };
-        let (mode, uid, gid) = match owner {
-            Owner::User(uid, gid) => (0o100_400, uid, gid),
-            Owner::Everybody => (0o100_644, 0, 0),
-        };
-        append(&mut tar, name, &content, (mode, uid, gid))?;
+        append(&mut tar, name, &content, owner.attributes())?;
     }
     tar.into_inner()?.finish()
 }
 
-/// A plan's files as tar.gz. They come from a plugin, so their names are looked at.
-pub(super) fn plan_archive(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, UnpackError> {
+/// A plan's files as tar.gz; they may hold tokens. They come from a plugin, so their names are looked at.
+pub(super) fn plan_archive(files: &[(String, Vec<u8>)], owner: Owner) -> Result<Vec<u8>, UnpackError> {
     let mut tar = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for (name, content) in files {
         // the same rules as for the package, with one exception: it may lie beside `src`
         if checked_name(format!("src/{name}").as_bytes()).is_none() {
             return Err(UnpackError::Name(format!("{name:?}")));
         }
-        append(&mut tar, name, content, (0o100_755, 0, 0))
+        append(&mut tar, name, content, owner.attributes())
             .map_err(|error| UnpackError::Write(format!("{name:?}"), error))?;
     }
     let written = tar.into_inner().and_then(GzEncoder::finish);
@@ -177,13 +183,13 @@ mod tests {
             ("npmrc".to_owned(), b"x".to_vec()),
             ("a/b".to_owned(), Vec::new()),
         ];
-        let found = entries(&plan_archive(&files).unwrap());
+        let found = entries(&plan_archive(&files, Owner::User(0, 0)).unwrap());
         assert_eq!(
             (found[0].0.as_str(), found[0].1, found[1].0.as_str()),
-            ("npmrc", 0o100_755, "a/b")
+            ("npmrc", 0o100_400, "a/b")
         );
         for name in ["../x", "/etc/x", "a//b", "", "."] {
-            let refused = plan_archive(&[(name.to_owned(), Vec::new())]);
+            let refused = plan_archive(&[(name.to_owned(), Vec::new())], Owner::Everybody);
             assert!(matches!(refused, Err(UnpackError::Name(_))), "{name:?}");
         }
         assert_eq!(entries(&folder_archive(&["a", "a/b"]).unwrap()).len(), 2);

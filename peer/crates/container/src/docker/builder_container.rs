@@ -11,12 +11,12 @@ use futures::StreamExt;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
-use super::archive::{folder_archive, plan_archive};
+use super::archive::{Owner, folder_archive, plan_archive};
 use super::container::{self, Guard, wait_for_exit};
 use super::engine::Session;
 use super::error::DockerError;
 use super::host_config::{builder_host_config, has_readable_logs, host_config};
-use super::images::{Builder, Job};
+use super::images::{Builder, Job, user};
 use super::labels::Role;
 use crate::output::Output;
 
@@ -145,7 +145,14 @@ impl<'a> BuilderContainer<'a> {
         if job.plan.files.is_empty() {
             return Ok(());
         }
-        let files = plan_archive(&job.plan.files).map_err(|error| DockerError::context(action, error))?;
+        let image = self.builder.builder_image(&job.plan);
+        let image = self
+            .session
+            .ask(action, self.session.docker().inspect_image(image))
+            .await?;
+        let owner = Owner::of_image(&user(&image));
+        let files =
+            plan_archive(&job.plan.files, owner).map_err(|error| DockerError::context(action, error))?;
         self.upload_to(INPUT, files.into()).await
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::endpoint::{Endpoint, EngineHints, EngineTls};
+use super::host_config::{HostConfigError, host_config};
 use super::pull::PullPolicy;
 use crate::dockerfile::BuildLevel;
 use crate::log_store::LogStore;
@@ -77,6 +78,17 @@ impl DockerConfig {
             level: BuildLevel::default(),
             logs: None,
         }
+    }
+
+    /// Finds values that no container could be made with.
+    ///
+    /// # Errors
+    /// The first of them.
+    pub fn check(&self) -> Result<(), HostConfigError> {
+        for own in std::iter::once(None).chain(self.overrides.values().map(Some)) {
+            host_config(&self.host_config, own)?;
+        }
+        Ok(())
     }
 
     /// The host config's keys of one chaincode.

@@ -324,7 +324,8 @@ fn label<'a>(image: &'a ImageInspect, key: &str) -> Option<&'a str> {
     labels.get(key).map(String::as_str)
 }
 
-fn user(image: &ImageInspect) -> String {
+/// The user that an image's configuration names.
+pub(super) fn user(image: &ImageInspect) -> String {
     let config = image.config.as_ref();
     config.and_then(|config| config.user.clone()).unwrap_or_default()
 }

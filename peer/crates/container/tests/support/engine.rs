@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -117,16 +117,7 @@ impl FakeEngine {
             let fault: Arc<Fault> = Arc::new(Box::new(|_| None));
             while let Ok((stream, _)) = listener.accept().await {
                 let (fault, shared, tls) = (Arc::clone(&fault), Arc::clone(&shared), tls.clone());
-                tokio::spawn(async move {
-                    match tls {
-                        None => serve(stream, api, fault, shared).await,
-                        Some(tls) => {
-                            if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, api, fault, shared).await;
-                            }
-                        }
-                    }
-                });
+                tokio::spawn(secured(stream, tls, api, fault, shared));
             }
         });
         (engine, address)
@@ -167,6 +158,21 @@ impl FakeEngine {
     }
 }
 
+async fn secured(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    api: &str,
+    fault: Arc<Fault>,
+    state: Arc<Mutex<State>>,
+) {
+    let Some(tls) = tls else {
+        return serve(stream, api, fault, state).await;
+    };
+    if let Ok(stream) = tls.accept(stream).await {
+        serve(stream, api, fault, state).await;
+    }
+}
+
 async fn serve(mut stream: impl Connection, api: &str, fault: Arc<Fault>, state: Arc<Mutex<State>>) {
     let Some(request) = read_request(&mut stream).await else {
         return;
@@ -176,6 +182,10 @@ async fn serve(mut stream: impl Connection, api: &str, fault: Arc<Fault>, state:
         Some(reply) => reply,
         None => usual(&request, api, &mut state.lock()),
     };
+    answer(stream, reply, &state).await;
+}
+
+async fn answer(mut stream: impl Connection, reply: Reply, state: &Mutex<State>) {
     let head = |status: u16, kind: &str| {
         format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n")
     };
@@ -260,6 +270,7 @@ async fn until_closed(stream: &mut impl Connection) {
 }
 
 /// What an engine answers that does as it is told.
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 fn usual(request: &Request, api: &str, state: &mut State) -> Reply {
     let parts: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
     let method = request.method.as_str();
