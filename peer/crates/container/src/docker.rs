@@ -100,6 +100,9 @@ impl DockerVm {
         let ended = async {
             self.images.close().await;
             self.instances.stop_all().await;
+            if let Some(session) = self.contact.if_connected() {
+                session.finished().await;
+            }
         };
         if timeout(self.grace.saturating_add(CLEAN_UP), ended).await.is_err() {
             tracing::warn!("chaincode containers are not removed yet, the next start will do it");

@@ -576,6 +576,30 @@ async fn one_build_serves_all_who_ask_and_outlives_them() {
 }
 
 #[tokio::test]
+async fn a_shutdown_ends_builds_and_starts_under_way_and_waits_for_their_removal() {
+    for (method, path) in [
+        ("POST", "/wait"),
+        ("POST", "/build"),
+        ("POST", "/dev-peer0-mycc-1.0/start"),
+    ] {
+        let engine = FakeEngine::start(NEWEST, move |request| {
+            request.is(method, path).then_some(Reply::Hang)
+        });
+        let vm = Arc::new(vm_with(&engine, |config| {
+            config.start_timeout = Duration::from_secs(1)
+        }));
+        let starting = Arc::clone(&vm);
+        let start = tokio::spawn(async move { starting.start(&fake::request("mycc:1.0")).await });
+        eventually(|| !engine.requests(method, path).is_empty()).await;
+        vm.shutdown().await;
+        assert_eq!(engine.live(), 0, "{path}");
+        assert!(start.await.unwrap().is_err());
+        let late = vm.start(&fake::request("mycc:1.0")).await;
+        assert!(matches!(late, Err(VmError::ShuttingDown)), "{late:?}");
+    }
+}
+
+#[tokio::test]
 async fn another_package_of_the_same_name_is_built_anew() {
     let engine = FakeEngine::start(NEWEST, obedient());
     let vm = vm(&engine);

@@ -9,6 +9,7 @@ use bollard::errors::Error as EngineError;
 use bollard::query_parameters::{RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder};
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -26,11 +27,13 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub(super) struct Guard {
     session: Session,
     id: Option<String>,
+    unfinished: watch::Receiver<()>,
 }
 
 impl Guard {
     pub(super) fn new(session: Session, id: String) -> Self {
         Self {
+            unfinished: session.mark_unfinished(),
             session,
             id: Some(id),
         }
@@ -58,8 +61,11 @@ impl Drop for Guard {
         let (Some(id), Ok(runtime)) = (self.id.take(), Handle::try_current()) else {
             return;
         };
-        let session = self.session.clone();
-        runtime.spawn(async move { remove(&session, &id).await });
+        let (session, unfinished) = (self.session.clone(), self.unfinished.clone());
+        runtime.spawn(async move {
+            remove(&session, &id).await;
+            drop(unfinished);
+        });
     }
 }
 

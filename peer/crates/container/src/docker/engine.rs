@@ -7,6 +7,7 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use futures::{Stream, StreamExt};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::endpoint::{Endpoint, EngineHints, EngineTls};
@@ -38,6 +39,8 @@ pub(super) struct Engine {
 pub(super) struct Session {
     docker: Docker,
     endpoint: Arc<str>,
+    /// Has a receiver for everything on the engine that is still to be removed.
+    unfinished: Arc<watch::Sender<()>>,
 }
 
 impl Engine {
@@ -62,6 +65,7 @@ impl Engine {
         let session = Session {
             docker: docker.with_request_modifier(versioned(Arc::clone(&agreed))),
             endpoint: shown,
+            unfinished: Arc::new(watch::Sender::new(())),
         };
         let version = session
             .call(action, FIRST, "10s, fixed", session.docker.version())
@@ -146,6 +150,16 @@ fn parsed(version: &str) -> Option<ClientVersion> {
 impl Session {
     pub(super) fn docker(&self) -> &Docker {
         &self.docker
+    }
+
+    /// Marks something that has to be removed again; held until it is.
+    pub(super) fn mark_unfinished(&self) -> watch::Receiver<()> {
+        self.unfinished.subscribe()
+    }
+
+    /// Waits until nothing is left to be removed.
+    pub(super) async fn finished(&self) {
+        self.unfinished.closed().await;
     }
 
     /// Judges an error of the client.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
@@ -46,6 +47,7 @@ pub(super) struct Instances {
     running: Mutex<BTreeMap<String, Running>>,
     /// Has a receiver for every container that is not removed yet.
     present: watch::Sender<()>,
+    closed: AtomicBool,
 }
 
 struct Running {
@@ -63,6 +65,7 @@ impl Instances {
             locks: Mutex::default(),
             running: Mutex::default(),
             present: watch::Sender::new(()),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -73,15 +76,28 @@ impl Instances {
         image: Image,
         request: StartRequest,
     ) -> Result<Started, StartError> {
+        // Held from here on: whoever asks for a stop later stops what is started here.
+        let held = self.lock(&request.chaincode_id).lock_owned().await;
+        let presence = self.present.subscribe();
+        if self.closed.load(Ordering::Acquire) {
+            return Err(VmError::ShuttingDown.into());
+        }
         let this = Arc::clone(self);
         // Its own task: a caller that gives up must not leave a container that no list knows.
         let launch = async move {
-            let lock = this.lock(&request.chaincode_id);
-            let _held = lock.lock().await;
-            this.end(&session, &request.chaincode_id)
-                .await
-                .map_err(VmError::docker(Phase::Start, &request.chaincode_id))?;
-            this.launch(session, &image, &request).await
+            let id = request.chaincode_id.as_str();
+            let end = || async {
+                this.end(&session, id)
+                    .await
+                    .map_err(VmError::docker(Phase::Start, id))
+            };
+            end().await?;
+            let started = this.launch(session.clone(), &image, &request).await?;
+            if this.closed.load(Ordering::Acquire) {
+                end().await?;
+            }
+            drop((held, presence));
+            Ok(started)
         };
         match tokio::spawn(launch).await {
             Ok(started) => started,
@@ -102,8 +118,9 @@ impl Instances {
             .map_err(VmError::docker(Phase::Stop, id))
     }
 
-    /// Ends them all at the same time, and waits until they are removed.
+    /// Ends them all at the same time, and waits until they are removed. No new ones from here on.
     pub(super) async fn stop_all(&self) {
+        self.closed.store(true, Ordering::Release);
         let ids: Vec<String> = self.running.lock().keys().cloned().collect();
         let stops = ids.iter().map(|id| self.stop(None, id));
         for (id, stopped) in ids.iter().zip(join_all(stops).await) {
