@@ -11,6 +11,7 @@ pub mod config;
 mod connection_profile;
 pub mod context;
 pub mod go_flags;
+pub mod local;
 pub mod output;
 pub mod plugin;
 pub mod progress;
@@ -440,6 +441,38 @@ Examples:
         /// The peers.
         #[command(flatten)]
         peers: PeerArgs,
+    },
+    /// Print all that builds and instances of a chaincode have printed. For use beside the peer: reads its folder
+    /// (peer.fileSystemPath).
+    #[command(after_help = "\
+Examples:
+  peer chaincode logs mycc:1.0                the last lines of build and run
+  peer chaincode logs mycc:1.0 --tail 0       everything that is kept
+  peer chaincode logs mycc:1.0 --build --output json")]
+    Logs {
+        /// Name and version, as in name:version.
+        id: String,
+        /// Only what builds have printed.
+        #[arg(long, conflicts_with = "run")]
+        build: bool,
+        /// Only what instances have printed.
+        #[arg(long)]
+        run: bool,
+        /// How many of the last lines of each; 0: all.
+        #[arg(long, default_value_t = 200)]
+        tail: usize,
+    },
+    /// Remove images, containers, builds and logs of chaincodes that are no longer installed. For use beside the
+    /// peer: reads its folder (peer.fileSystemPath) and its engine (vm.endpoint); what other peers have made, and
+    /// what is installed here, stays. To uninstall a chaincode, delete its file in peer.fileSystemPath/chaincodes.
+    #[command(after_help = "\
+Examples:
+  peer chaincode gc --dry-run       show what would be removed
+  peer chaincode gc --output json")]
+    Gc {
+        /// Remove nothing, only say what would be removed.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

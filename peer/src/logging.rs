@@ -25,6 +25,9 @@ pub fn init(spec: &str, format: &str) {
     }
 }
 
+/// Never more than this of the Docker client: at `debug` it writes down whole requests, tokens for builds included.
+const CAPPED: &str = "bollard=info";
+
 /// Translates `FABRIC_LOGGING_SPEC`: colon-separated terms, each a level or `logger[,logger]=level`.
 fn filter(spec: &str) -> EnvFilter {
     let mut filter = EnvFilter::new(DEFAULT_LEVEL);
@@ -33,7 +36,10 @@ fn filter(spec: &str) -> EnvFilter {
             filter = filter.add_directive(directive);
         }
     }
-    filter
+    match CAPPED.parse() {
+        Ok(capped) => filter.add_directive(capped),
+        Err(_not_a_directive) => filter,
+    }
 }
 
 fn directives(term: &str) -> Vec<Directive> {
@@ -73,5 +79,17 @@ mod tests {
             ["gossip=debug", "msp::identity=debug"]
         );
         assert!(shown("nonsense=level=x y").is_empty());
+    }
+
+    #[test]
+    fn the_docker_client_never_writes_down_its_requests() {
+        for spec in ["debug", "bollard=trace", "info:bollard=debug"] {
+            let filter = filter(spec).to_string();
+            assert!(filter.contains(CAPPED), "{filter}");
+            assert!(
+                !filter.contains("bollard=trace") && !filter.contains("bollard=debug"),
+                "{filter}"
+            );
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod deliver_clients;
 pub mod plugins;
 pub mod running;
+pub mod runtimes;
 mod servers;
 pub mod settings;
 
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
 use channel::Channels;
 use committer::TxValidator;
-use container::{Naming, ProcessVm, Vm};
+use container::{PlatformBuilder, Vm};
 use core_config::{CoreConfig, first_local_ip};
 use deliver::server::{DeliverHandler, DeliverSettings, PeerDeliverService};
 use endorser::{Decorators, Endorser};
@@ -30,6 +31,7 @@ use tonic::service::Routes;
 
 use self::plugins::PlatformPlugins;
 use self::running::Tasks;
+use self::runtimes::Runtimes;
 use self::servers::Bound;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
 
@@ -53,7 +55,7 @@ pub struct Node {
     channels: Arc<Channels>,
     support: Arc<ChaincodeSupport>,
     registry: Registry,
-    vm: Option<Arc<ProcessVm>>,
+    vm: Option<Arc<Runtimes>>,
     orderer: Option<EmbeddedOrderer>,
     tasks: Tasks,
 }
@@ -237,7 +239,7 @@ impl Foundation {
 
 type Support = (
     Arc<ChaincodeSupport>,
-    Option<Arc<ProcessVm>>,
+    Option<Arc<Runtimes>>,
     Option<Arc<TlsAuthority>>,
     String,
 );
@@ -273,16 +275,8 @@ fn chaincode_support(
     let vm = if dev_mode {
         None
     } else {
-        let platforms = Arc::new(PlatformPlugins(registry.platforms()));
-        let naming = Naming {
-            network_id: config.peer.network_id.clone(),
-            peer_id: config.peer.id.clone(),
-        };
-        Some(Arc::new(ProcessVm::new(
-            settings::process(config),
-            naming,
-            platforms,
-        )?))
+        let platforms: Arc<dyn PlatformBuilder> = Arc::new(PlatformPlugins(registry.platforms()));
+        Some(Arc::new(Runtimes::open(config, &platforms)?))
     };
     let parts = Parts {
         vm: vm.clone().map(|vm| vm as Arc<dyn Vm>),

@@ -1,6 +1,7 @@
 //! End to end: the real binary, real shims from npm, somebody else's client.
 
 mod dev;
+mod docker;
 mod following;
 mod languages;
 mod lines;

@@ -13,15 +13,47 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use crate::dist;
 use crate::steps::{announce, output, print, require, require_node, root};
+use crate::{dist, docker};
 
-/// What to show.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct Options {
+/// What is shown.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Demo {
     /// The chaincode's language.
     #[arg(long, value_enum, default_value_t)]
     language: Language,
+    /// Where the chaincode runs. docker: an engine is installed and started if none answers.
+    #[arg(long, value_enum, default_value_t)]
+    runtime: Runtime,
+}
+
+impl Demo {
+    /// Node chaincode in containers.
+    pub fn in_containers() -> Self {
+        Self {
+            runtime: Runtime::Docker,
+            ..Self::default()
+        }
+    }
+}
+
+/// Where the demo's chaincode runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Runtime {
+    /// As a process of this machine.
+    #[default]
+    Process,
+    /// In a container.
+    Docker,
+}
+
+impl Runtime {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Docker => "docker",
+        }
+    }
 }
 
 /// Languages that there is a demo chaincode for.
@@ -76,15 +108,21 @@ impl Language {
 }
 
 /// Builds, brings up a network in one process, runs the chaincode, prints what happened.
-pub fn run(options: &Options) -> Result<()> {
-    options.language.require()?;
+pub fn run(demo: Demo) -> Result<()> {
+    match demo.runtime {
+        Runtime::Process => demo.language.require()?,
+        Runtime::Docker => docker::set_up()?,
+    }
     let place = root().join("target/demo");
     if place.exists() {
         fs::remove_dir_all(&place).with_context(|| format!("could not clear {}", place.display()))?;
     }
     dist::lay_out("dev", &place)?;
-    let network = Network::start(&place, options.language)?;
-    let shown = main_job(&network);
+    let network = Network::start(&place, demo)?;
+    let shown = main_job(&network, demo);
+    if demo.runtime == Runtime::Docker {
+        network.remove_images(&place)?;
+    }
     network.stop()?;
     print(&shown?);
     Ok(())
@@ -99,12 +137,12 @@ struct Network {
 }
 
 impl Network {
-    fn start(place: &Path, language: Language) -> Result<Self> {
+    fn start(place: &Path, demo: Demo) -> Result<Self> {
         let peer = place.join("bin/peer");
         let log = place.join("peer.log");
         announce(&format!(
             "bringing up CA, orderer, channel and peer; building the chaincode with {} (peer dev)",
-            language.tool()
+            demo.language.tool()
         ));
         let mut process = Command::new(&peer)
             .args([
@@ -117,7 +155,7 @@ impl Network {
                 "--output",
                 "json",
                 "--lang",
-                language.name(),
+                demo.language.name(),
             ])
             .args([
                 "--name",
@@ -128,8 +166,9 @@ impl Network {
             ])
             .arg(place.join("network"))
             .arg("--chaincode")
-            .arg(root().join(language.chaincode()))
+            .arg(root().join(demo.language.chaincode()))
             .env("FABRIC_LOGGING_FORMAT", "json")
+            .env("CORE_VM_RUNTIME", demo.runtime.word())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("could not create {}", log.display()))?)
             .spawn()
@@ -169,6 +208,15 @@ impl Network {
             .with_context(|| format!("peer {} printed no JSON: {text}", args.join(" ")))
     }
 
+    /// Leaves nothing on the engine: uninstalls everything, and has it collected.
+    fn remove_images(&self, place: &Path) -> Result<()> {
+        announce("removing container and image (peer chaincode gc)");
+        for package in fs::read_dir(place.join("network/peer/chaincodes"))? {
+            fs::remove_file(package?.path())?;
+        }
+        self.peer(&["chaincode", "gc"]).map(|_collected| ())
+    }
+
     fn stop(mut self) -> Result<()> {
         let pid = self.process.id().to_string();
         output(Command::new("kill").args(["-TERM", &pid]))?;
@@ -194,7 +242,7 @@ impl Network {
     }
 }
 
-fn main_job(network: &Network) -> Result<String> {
+fn main_job(network: &Network, demo: Demo) -> Result<String> {
     let channel = network.ready["channel"]
         .as_str()
         .context("peer dev named no channel")?;
@@ -234,6 +282,7 @@ fn main_job(network: &Network) -> Result<String> {
         "filters passed      {}",
         text(&endorsed["fields"]["filters"])
     ));
+    lines.push(format!("chaincode runtime   {}", demo.runtime.word()));
     lines.push(format!("transaction         {tx_id}"));
     lines.push(format!("endorsed by         {}", text(&invoked["endorser"])));
     lines.push(format!(

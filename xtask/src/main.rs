@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod dist;
+mod docker;
 mod steps;
 mod test;
 
@@ -24,7 +25,12 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Build everything, bring up a network, run a real chaincode through it, print the result.
-    Demo(demo::Options),
+    #[command(after_help = "\
+Examples:
+  cargo xtask demo                       Node; the chaincode is a process of this machine
+  cargo xtask demo --language golang     the same in Go; or java
+  cargo xtask demo --runtime docker      it is built and runs in containers")]
+    Demo(demo::Demo),
     /// Check, run all tests, run the demo. Needs node, npm, Go, a JDK and Maven; fetches the npm packages itself.
     #[command(after_help = "\
 Examples:
@@ -35,6 +41,9 @@ Examples:
         #[arg(last = true)]
         cargo: Vec<String>,
     },
+    /// Install and start a Docker Engine if none answers, and make images that stand in for Fabric's, of this machine's
+    /// files. Without a registry; needs Debian or Ubuntu, and root if there is no engine.
+    Docker,
     /// Formatting, clippy and documentation, warnings denied.
     Check,
     /// Build in release mode and load the peer: throughput, latency, CPU of the peer per endorsement.
@@ -57,8 +66,9 @@ Examples:
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
-        Task::Demo(options) => demo::run(&options),
+        Task::Demo(demo) => demo::run(demo),
         Task::Test { cargo } => test::run(&cargo),
+        Task::Docker => docker::set_up(),
         Task::Check => test::check(),
         Task::Bench { loadgen } => bench::run(&loadgen),
         Task::Dist { to } => dist::run(&to),

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::demo;
 use crate::steps::{self, announce, cargo, require_node, root};
+use crate::{demo, docker};
 
 /// Runs all tests, or those that `selection` selects.
 pub fn run_selected(selection: &[String]) -> Result<()> {
@@ -28,6 +28,18 @@ pub fn run_selected(selection: &[String]) -> Result<()> {
     steps::run(&mut test)
 }
 
+/// An engine for the tests of the Docker runtime. CI must have one; elsewhere those tests say that they are skipped.
+fn engine_for_tests() -> Result<bool> {
+    match docker::set_up() {
+        Ok(()) => Ok(true),
+        Err(error) if std::env::var_os("CI").is_none() => {
+            announce(&format!("tests with Docker will be skipped: {error:#}"));
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Everything: formatting, clippy, documentation, tests, and the demo as a newcomer runs it. With a selection only
 /// the tests that it names.
 pub fn run(selection: &[String]) -> Result<()> {
@@ -35,10 +47,16 @@ pub fn run(selection: &[String]) -> Result<()> {
     if selection.is_empty() {
         check()?;
     }
+    let in_ci = std::env::var_os("CI").is_some();
+    let engine = (selection.is_empty() || in_ci) && engine_for_tests()?;
     run_selected(selection)?;
     if selection.is_empty() {
         announce("running the demo");
-        demo::run(&demo::Options::default())?;
+        demo::run(demo::Demo::default())?;
+        if engine {
+            announce("running the demo in containers");
+            demo::run(demo::Demo::in_containers())?;
+        }
     }
     Ok(())
 }

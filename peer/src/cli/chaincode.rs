@@ -16,7 +16,7 @@ use super::context::{Context, OrdererWanted, duration, read, write};
 use super::progress::during;
 use super::{
     CallArgs, ChaincodeArgs, ChaincodeCommand, DeployArgs, InstallArgs, NO_CALL, OrdererArgs, PackageArgs,
-    PeerArgs, output,
+    PeerArgs, local, output,
 };
 use crate::client::collections::collection_package;
 use crate::client::connection::PeerConnection;
@@ -81,6 +81,8 @@ pub async fn run(context: &Context, args: ChaincodeArgs) -> Result<()> {
             };
             list(context, &channel, &peers).await
         }
+        ChaincodeCommand::Logs { id, build, run, tail } => local::logs(context, &id, (!run, !build), tail),
+        ChaincodeCommand::Gc { dry_run } => local::collect_garbage(context, dry_run).await,
     }
 }
 

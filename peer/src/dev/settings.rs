@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use core_config::{CoreConfig, Override};
+use core_config::{CoreConfig, Override, VmRuntime};
 use deliver::client::{ClientIdentity, ClientTls, GrpcTarget};
 use serde_json::Value;
 
@@ -242,7 +242,9 @@ fn client_core_yaml(config: &CoreConfig, identities: &Identities) -> Result<Stri
 # The node itself is configured by the command line of `peer dev` and by the core.yaml that it was started with.
 peer:
   id: {id}
+  networkId: {network}
   address: {address}
+  fileSystemPath: {data}
   localMspId: {ORG_MSP}
   mspConfigPath: {msp}
   tls:
@@ -254,9 +256,19 @@ peer:
     clientKey: {{file: {key}}}
     clientAuthRequired: {mutual}
   handlers: {handlers}
+vm:
+  runtime: {runtime}
+  endpoint: {endpoint}
 ",
         id = Value::from(peer.id.as_str()),
+        network = Value::from(peer.network_id.as_str()),
         address = Value::from(peer.address.as_str()),
+        data = text(&peer.file_system_path),
+        runtime = match config.vm.runtime {
+            VmRuntime::Process => "process",
+            VmRuntime::Docker => "docker",
+        },
+        endpoint = Value::from(config.vm.endpoint.as_str()),
         msp = text(&identities.user_msp(ADMIN)),
         tls = peer.tls.enabled,
         server_certificate = text(&identities.peer_tls().certificate),

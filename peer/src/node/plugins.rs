@@ -12,7 +12,7 @@ use core_config::{ChaincodeConfig, CoreConfig};
 use handlers::{Platform, PlatformError, Platforms, Registry, SectionFault};
 use scc::PackageValidator;
 
-use super::settings::Faults;
+use super::settings::{Faults, image_name};
 
 /// Loads every plugin, or says of each faulty entry what is wrong with it.
 ///
@@ -47,14 +47,14 @@ fn own_dirs(config: &CoreConfig) -> Vec<PathBuf> {
 /// The keys below `chaincode` that are about one language, for its platform.
 fn facts(chaincode: &ChaincodeConfig) -> BTreeMap<String, String> {
     let facts = [
-        ("chaincode.builder", image(&chaincode.builder)),
-        ("chaincode.golang.runtime", image(&chaincode.golang.runtime)),
+        ("chaincode.builder", image_name(&chaincode.builder)),
+        ("chaincode.golang.runtime", image_name(&chaincode.golang.runtime)),
         (
             "chaincode.golang.dynamicLink",
             chaincode.golang.dynamic_link.to_string(),
         ),
-        ("chaincode.java.runtime", image(&chaincode.java.runtime)),
-        ("chaincode.node.runtime", image(&chaincode.node.runtime)),
+        ("chaincode.java.runtime", image_name(&chaincode.java.runtime)),
+        ("chaincode.node.runtime", image_name(&chaincode.node.runtime)),
         (
             "chaincode.node.registry",
             chaincode.node.registry.clone().unwrap_or_default(),
@@ -64,27 +64,6 @@ fn facts(chaincode: &ChaincodeConfig) -> BTreeMap<String, String> {
         .into_iter()
         .map(|(key, fact)| (key.to_owned(), fact))
         .collect()
-}
-
-/// An image's name with what Fabric puts in for its variables; those of 1.x get the values of its last version.
-fn image(name: &str) -> String {
-    let arch = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    [
-        ("$(ARCH)", arch),
-        ("$(PROJECT_VERSION)", "2.5.0"),
-        ("$(TWO_DIGIT_VERSION)", "2.5"),
-        ("$(BASE_VERSION)", "0.4.22"),
-        ("$(DOCKER_NS)", "hyperledger"),
-        ("$(BASE_DOCKER_NS)", "hyperledger"),
-    ]
-    .into_iter()
-    .fold(name.to_owned(), |name, (variable, value)| {
-        name.replace(variable, value)
-    })
 }
 
 /// The platform plugins as a runtime sees them.
@@ -130,6 +109,7 @@ impl PlatformBuilder for PlatformPlugins {
             launch: plan.launch,
             secrets: plan.secrets,
             offline: plan.offline,
+            container_launch: plan.container_launch,
         })
     }
 }
@@ -165,10 +145,10 @@ mod tests {
     #[test]
     fn variables_in_images_get_fabrics_values() {
         assert_eq!(
-            image("$(DOCKER_NS)/fabric-nodeenv:$(TWO_DIGIT_VERSION)"),
+            image_name("$(DOCKER_NS)/fabric-nodeenv:$(TWO_DIGIT_VERSION)"),
             "hyperledger/fabric-nodeenv:2.5"
         );
-        assert!(!image("$(BASE_DOCKER_NS)/fabric-baseos:$(ARCH)-$(BASE_VERSION)").contains('$'));
-        assert_eq!(image("acme/node:1"), "acme/node:1");
+        assert!(!image_name("$(BASE_DOCKER_NS)/fabric-baseos:$(ARCH)-$(BASE_VERSION)").contains('$'));
+        assert_eq!(image_name("acme/node:1"), "acme/node:1");
     }
 }

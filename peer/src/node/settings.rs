@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use container::{ChaincodeLogging, Limits, ProcessConfig, SandboxMode};
+use container::{
+    BuildLevel, ChaincodeLogging, DockerConfig, Endpoint, EngineHints, EngineTls, Limits, LogStore,
+    ProcessConfig, PullPolicy, SandboxMode,
+};
 use core_config::{
     CoreConfig, Sandbox, StateDatabase, TlsConfig, VmRuntime, first_local_ip, split_host_port,
 };
@@ -32,6 +35,16 @@ impl Faults {
     }
 }
 
+use crate::version;
+
+/// What to do when Docker is wanted and nobody says where it is.
+pub const NO_ENDPOINT: &str =
+    "runtime docker needs vm.endpoint, the Docker Engine; set it, or set vm.runtime: process";
+/// No limit of the engine's answers is shorter.
+const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
+/// Where Fabric's images are published.
+const IMAGE_NAMESPACE: &str = "hyperledger";
+
 /// Finds faults that no single value shows.
 ///
 /// # Errors
@@ -42,11 +55,9 @@ pub fn check(config: &CoreConfig) -> Result<(), Faults> {
 
 fn between_values(config: &CoreConfig) -> Vec<String> {
     let mut faults = Vec::new();
-    if config.vm.runtime == VmRuntime::Docker {
-        faults.push(
-            "vm.runtime: docker is not supported yet; set vm.runtime: process, or chaincode.mode: dev"
-                .to_owned(),
-        );
+    if uses(config, VmRuntime::Docker) {
+        let usable = docker(config).and_then(|docker| Ok(docker.context(NO_ENDPOINT)?.check()?));
+        faults.extend(usable.err().map(|error| wire_message(error.as_ref())));
     }
     if config.ledger.state.state_database != StateDatabase::Embedded {
         faults.push(
@@ -141,6 +152,13 @@ pub fn local_msp(config: &CoreConfig) -> Result<LocalMsp> {
     })
 }
 
+/// Whether any chaincode gets this runtime.
+#[must_use]
+pub fn uses(config: &CoreConfig, runtime: VmRuntime) -> bool {
+    let mut own = config.chaincode.overrides.values().map(|own| own.runtime);
+    config.vm.runtime == runtime || own.any(|own| own == Some(runtime))
+}
+
 /// Settings of the ledgers.
 #[must_use]
 pub fn ledger(config: &CoreConfig) -> ledger::Config {
@@ -155,8 +173,7 @@ pub fn ledger(config: &CoreConfig) -> ledger::Config {
 #[must_use]
 pub fn process(config: &CoreConfig) -> ProcessConfig {
     let process = &config.chaincode.process;
-    let root = config.peer.file_system_path.join("process");
-    let mut settings = ProcessConfig::new(root, config.machine_variables());
+    let mut settings = ProcessConfig::new(process_folder(config), config.machine_variables());
     settings.sandbox = match process.sandbox {
         Sandbox::Auto => SandboxMode::Auto,
         Sandbox::Off => SandboxMode::Off,
@@ -177,10 +194,102 @@ pub fn process(config: &CoreConfig) -> ProcessConfig {
     };
     settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
     settings.hidden = secrets(config);
+    settings.logs = Some(chaincode_logs(config));
     if let Some(folder) = process.node_path.as_deref().and_then(Path::parent) {
         put_first_in_path(&mut settings, folder);
     }
     settings
+}
+
+/// Settings of the Docker runtime; none if `vm.endpoint` is empty.
+///
+/// # Errors
+/// When `vm.endpoint` or `vm.docker.tls` cannot be used.
+pub fn docker(config: &CoreConfig) -> Result<Option<DockerConfig>> {
+    let docker = &config.vm.docker;
+    let tls = if docker.tls.enabled {
+        let file = |file: &Option<PathBuf>, key: &str| {
+            file.clone()
+                .with_context(|| format!("vm.docker.tls.enabled needs vm.docker.tls.{key}.file"))
+        };
+        Some(EngineTls {
+            ca: file(&docker.tls.ca_file, "ca")?,
+            cert: file(&docker.tls.cert_file, "cert")?,
+            key: file(&docker.tls.key_file, "key")?,
+        })
+    } else {
+        None
+    };
+    let Some(endpoint) = Endpoint::parse(&config.vm.endpoint, tls.clone())? else {
+        return Ok(None);
+    };
+    let mut settings = DockerConfig::new(endpoint, config.peer.file_system_path.join("dockerBuilds"));
+    settings.tls = tls;
+    settings.hints = EngineHints {
+        docker_host: config.vm.docker_host.clone(),
+        runtime_dir: config.vm.runtime_dir.clone(),
+    };
+    settings.attach_stdout = docker.attach_stdout;
+    settings.host_config = docker.host_config.clone();
+    settings.overrides = config
+        .chaincode
+        .overrides
+        .iter()
+        .map(|(name, own)| (name.clone(), own.host_config.clone()))
+        .collect();
+    settings.builder = image_name(&config.chaincode.builder);
+    settings.pull = config.chaincode.pull;
+    settings.pull_policy = match docker.pull_policy {
+        core_config::PullPolicy::Never => PullPolicy::Never,
+        core_config::PullPolicy::Missing => PullPolicy::Missing,
+        core_config::PullPolicy::Always => PullPolicy::Always,
+    };
+    settings.mirror = docker.mirror.clone();
+    settings.pull_timeout = docker.pull_timeout.max(LEAST_TIMEOUT);
+    settings.build_timeout = docker.build_timeout.max(LEAST_TIMEOUT);
+    settings.start_timeout = docker.start_timeout.max(LEAST_TIMEOUT);
+    settings.level = BuildLevel {
+        version: version::FABRIC.to_owned(),
+        base_version: String::new(),
+    };
+    settings.logs = Some(chaincode_logs(config));
+    Ok(Some(settings))
+}
+
+/// Fabric's template variables in the name of an image.
+pub(super) fn image_name(template: &str) -> String {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    [
+        ("$(ARCH)", architecture),
+        ("$(PROJECT_VERSION)", version::FABRIC),
+        ("$(TWO_DIGIT_VERSION)", version::FABRIC),
+        ("$(BASE_VERSION)", version::FABRIC),
+        ("$(DOCKER_NS)", IMAGE_NAMESPACE),
+        ("$(BASE_DOCKER_NS)", IMAGE_NAMESPACE),
+    ]
+    .into_iter()
+    .fold(template.to_owned(), |name, (variable, value)| {
+        name.replace(variable, value)
+    })
+}
+
+/// Where what chaincode prints is kept.
+#[must_use]
+pub fn chaincode_logs(config: &CoreConfig) -> LogStore {
+    LogStore {
+        root: config.peer.file_system_path.join("chaincodeLogs"),
+        max_bytes: config.chaincode.output_log_size,
+    }
+}
+
+/// Where the process runtime has its builds.
+#[must_use]
+pub fn process_folder(config: &CoreConfig) -> PathBuf {
+    config.peer.file_system_path.join("process")
 }
 
 /// Folders with the peer's keys and ledgers, which chaincode has no business in. What it needs below them, such as

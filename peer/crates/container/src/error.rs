@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::docker::DockerError;
 use crate::naming::NameError;
 use crate::unpack::UnpackError;
 use crate::vm::{BuildError, ExitInfo};
@@ -17,8 +18,12 @@ pub enum Phase {
     Plan,
     /// Unpacking the code package.
     Unpack,
-    /// Running the platform's build command.
+    /// Fetching an image that others made.
+    Pull,
+    /// Running the platform's build command: fetching dependencies, compiling.
     Build,
+    /// Making the chaincode's image.
+    Image,
     /// Starting the built chaincode.
     Start,
     /// Ending it or removing its build.
@@ -30,7 +35,9 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::Plan => "plan",
             Self::Unpack => "unpack",
+            Self::Pull => "pull",
             Self::Build => "build",
+            Self::Image => "image",
             Self::Start => "start",
             Self::Stop => "stop",
         })
@@ -71,6 +78,17 @@ pub enum VmError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The Docker Engine did not do what was asked, or what it ran failed.
+    #[error("{} of {chaincode} (all output: peer chaincode logs {chaincode})", DockerPhase(*.phase))]
+    Docker {
+        /// When.
+        phase: Phase,
+        /// For which chaincode.
+        chaincode: String,
+        /// What happened.
+        #[source]
+        source: Arc<DockerError>,
+    },
     /// The platform's launch arguments cannot be used.
     #[error("start-could not start container: {0}")]
     Launch(String),
@@ -87,7 +105,7 @@ impl VmError {
             Self::Unpack(_) => Phase::Unpack,
             Self::Build(_) | Self::BuildTimeout { .. } => Phase::Build,
             Self::Launch(_) | Self::ShuttingDown => Phase::Start,
-            Self::Io { phase, .. } => *phase,
+            Self::Io { phase, .. } | Self::Docker { phase, .. } => *phase,
         }
     }
 
@@ -101,9 +119,31 @@ impl VmError {
         }
     }
 
+    /// For `map_err`: names the phase and the chaincode.
+    pub(crate) fn docker(phase: Phase, chaincode: &str) -> impl FnOnce(DockerError) -> Self {
+        let chaincode = chaincode.to_owned();
+        move |source| Self::Docker {
+            phase,
+            chaincode,
+            source: Arc::new(source),
+        }
+    }
+
     /// For work whose own task was lost.
     pub(crate) fn lost(phase: Phase, source: impl Error + Send + Sync + 'static) -> Self {
         Self::io(phase, "the task ended without an answer")(io::Error::other(source))
+    }
+}
+
+/// A phase as an operator reads it.
+struct DockerPhase(Phase);
+
+impl fmt::Display for DockerPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Phase::Build => f.write_str("phase dependencies/compile"),
+            phase => write!(f, "phase {phase}"),
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! One child process tree: started in its sandbox, its output read, its end published, and never left behind.
 
-mod output;
 mod spawner;
 
 use std::io;
@@ -18,20 +17,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::output::{Output, Stream, read_lines};
 use crate::process::{Limits, ProcessConfig};
 use crate::sandbox::{JobCgroup, Sandbox};
 use crate::vm::{ExitInfo, ExitWatch};
-use output::{Output, read_lines};
 use spawner::Spawner;
-
-/// What the process is for; becomes the `stream` of its log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stream {
-    /// A build step.
-    Build,
-    /// A running chaincode.
-    Run,
-}
 
 /// One process to start.
 #[derive(Clone)]
@@ -132,7 +122,9 @@ impl JobRunner {
             stops,
             closed: self.closed.subscribe(),
         };
-        let output = Arc::new(Output::new(job.chaincode, job.stream, job.secrets));
+        let logs = self.config.logs.as_ref();
+        let log = logs.map(|logs| logs.writer(&self.runtime, &job.chaincode, job.stream));
+        let output = Arc::new(Output::new(job.chaincode, job.stream, job.secrets, log, true));
         self.runtime.spawn(supervisor.run(child, output, publish));
         Ok(RunningJob { exit, stop })
     }

@@ -3,6 +3,7 @@
 mod builds;
 mod config;
 mod folders;
+mod garbage;
 mod instances;
 
 use std::io;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 pub use config::{Limits, ProcessConfig};
+pub use garbage::process_garbage;
 
 use crate::error::{Phase, VmError};
 use crate::job::JobRunner;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path};
 
@@ -71,6 +71,15 @@ pub enum UnpackError {
 
 /// Unpacks `package` into `target`, an existing, empty folder. On an error the folder holds a part of the package.
 pub fn unpack(package: &[u8], target: &Path, limits: &UnpackLimits) -> Result<(), UnpackError> {
+    read(package, Some(target), limits)
+}
+
+/// Reads `package` as `unpack` does, and writes nothing: for packages that somebody else unpacks.
+pub(crate) fn check(package: &[u8], limits: &UnpackLimits) -> Result<(), UnpackError> {
+    read(package, None, limits)
+}
+
+fn read(package: &[u8], target: Option<&Path>, limits: &UnpackLimits) -> Result<(), UnpackError> {
     let gzip = GzDecoder::new(package);
     if gzip.header().is_none() {
         return Err(UnpackError::Gzip(io::Error::new(
@@ -128,7 +137,7 @@ struct Seen {
 }
 
 struct Unpacker<'a> {
-    target: &'a Path,
+    target: Option<&'a Path>,
     limits: &'a UnpackLimits,
     most: u64,
     position: u64,
@@ -220,7 +229,10 @@ impl Unpacker<'_> {
             .create_new(true)
             .mode(if executable { 0o755 } else { 0o644 });
         let failed = |error| UnpackError::Write(shown.to_owned(), error);
-        let mut file = options.open(self.target.join(name)).map_err(failed)?;
+        let mut file: Box<dyn Write> = match self.target {
+            Some(target) => Box::new(options.open(target.join(name)).map_err(failed)?),
+            None => Box::new(io::sink()),
+        };
         let size = entry.size();
         let mut content = Tracked {
             inner: &mut entry,
@@ -257,8 +269,9 @@ impl Unpacker<'_> {
             if self.seen.files.contains(folder) {
                 return Err(UnpackError::Duplicate(shown.to_owned()));
             }
-            if self.seen.folders.insert(folder.to_owned()) {
-                fs::create_dir(self.target.join(folder))
+            let new = self.seen.folders.insert(folder.to_owned());
+            if let (true, Some(target)) = (new, self.target) {
+                fs::create_dir(target.join(folder))
                     .map_err(|error| UnpackError::Write(shown.to_owned(), error))?;
             }
         }

@@ -38,6 +38,8 @@ pub struct BuildPlan {
     pub files: Vec<(String, Vec<u8>)>,
     /// Argument vector of the built chaincode; `{peer.address}` stands for the address it dials.
     pub launch: Vec<String>,
+    /// The same inside of the image that the Dockerfile makes; empty: Fabric's own for the language.
+    pub container_launch: Vec<String>,
     /// Texts in `env` and `files` that must not be seen anywhere; see [`BuildPlan::redact`].
     pub secrets: Vec<String>,
     /// The build needs no network and gets none, where the runtime can take it away.

@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::typed::{duration, optional_path};
+use crate::vm::VmRuntime;
 
 const LEAST_EXECUTE_TIMEOUT: Duration = Duration::from_secs(1);
 const EXECUTE_TIMEOUT_INSTEAD: Duration = Duration::from_secs(30);
@@ -30,6 +32,12 @@ pub struct ChaincodeConfig {
     pub node: NodeConfig,
     /// `process`: limits of chaincode that runs as a process of this machine.
     pub process: ProcessConfig,
+    /// `overrides` by chaincode name, not Fabric's.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, ChaincodeOverride>,
+    /// `outputLogSize`: bytes of a chaincode's build log, and of its run log. Not Fabric's.
+    #[serde(rename = "outputLogSize")]
+    pub output_log_size: u64,
     /// `maxPackageSize`: the largest package that can be installed, in bytes.
     #[serde(rename = "maxPackageSize")]
     pub max_package_size: usize,
@@ -63,6 +71,17 @@ impl ChaincodeConfig {
     pub fn system_enabled(&self, name: &str) -> bool {
         self.system.get(name).is_some_and(|word| enabled(word))
     }
+}
+
+/// `chaincode.overrides.<name>`: what one chaincode has otherwise.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ChaincodeOverride {
+    /// `runtime`, instead of `vm.runtime`.
+    #[serde(default)]
+    pub runtime: Option<VmRuntime>,
+    /// `hostConfig`: keys that replace those of `vm.docker.hostConfig`, one by one.
+    #[serde(rename = "hostConfig", default)]
+    pub host_config: Value,
 }
 
 /// `chaincode.golang`.

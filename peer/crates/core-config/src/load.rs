@@ -27,6 +27,10 @@ use crate::{
 
 const FILE_NAME: &str = "core.yaml";
 const FOLDER_VARIABLE: &str = "FABRIC_CFG_PATH";
+/// Where Docker's own programs look for an engine.
+const DOCKER_HOST: &str = "DOCKER_HOST";
+/// Where a user's services, such as a rootless engine, have their sockets.
+const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
 const SYSTEM_FOLDER: &str = "/etc/hyperledger/fabric";
 
 /// The variables that say how the machine is, not what the peer is; programs that the peer starts get them.
@@ -198,6 +202,8 @@ impl CoreConfig {
         config.program_dir.clone_from(&options.program_dir);
         let of_machine = |(name, _): &&(String, String)| MACHINE_VARIABLES.contains(&name.as_str());
         config.machine_variables = options.variables.iter().filter(of_machine).cloned().collect();
+        config.vm.docker_host = options.variable(DOCKER_HOST).map(str::to_owned);
+        config.vm.runtime_dir = options.variable(RUNTIME_DIR).map(PathBuf::from);
         Ok(config)
     }
 

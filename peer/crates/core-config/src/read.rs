@@ -54,6 +54,7 @@ fn one_of(value: Value, words: &'static [&'static str]) -> Result<&'static str, 
     found.copied().ok_or(match words {
         ["auto", "off", "required"] => "auto, off or required",
         ["process", "docker"] => "process or docker",
+        ["never", "missing", "always"] => "never, missing or always",
         _ => "one of the words in the shipped core.yaml",
     })
 }

@@ -1,11 +1,12 @@
 //! The `vm` section.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::typed::file;
+use crate::typed::{duration, file};
 
 /// `vm`: where chaincode runs.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +17,12 @@ pub struct VmConfig {
     pub endpoint: String,
     /// `docker`.
     pub docker: DockerConfig,
+    /// `DOCKER_HOST`: where an engine is when `endpoint` is the default and nobody listens there.
+    #[serde(skip)]
+    pub docker_host: Option<String>,
+    /// `XDG_RUNTIME_DIR`: where a rootless engine's socket is, likewise.
+    #[serde(skip)]
+    pub runtime_dir: Option<PathBuf>,
 }
 
 /// `vm.runtime`.
@@ -28,6 +35,18 @@ pub enum VmRuntime {
     Docker,
 }
 
+/// `vm.docker.pullPolicy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullPolicy {
+    /// Images are there already.
+    Never,
+    /// What is not there is pulled.
+    Missing,
+    /// Every build pulls.
+    Always,
+}
+
 /// `vm.docker`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,6 +55,19 @@ pub struct DockerConfig {
     pub tls: DockerTlsConfig,
     /// `attachStdout`: chaincode's output goes to the peer's log.
     pub attach_stdout: bool,
+    /// `pullPolicy`, not Fabric's.
+    pub pull_policy: PullPolicy,
+    /// `mirror`: what stands in front of the names of images that are pulled. Not Fabric's.
+    pub mirror: String,
+    /// `pullTimeout`, not Fabric's.
+    #[serde(deserialize_with = "duration")]
+    pub pull_timeout: Duration,
+    /// `buildTimeout`, not Fabric's.
+    #[serde(deserialize_with = "duration")]
+    pub build_timeout: Duration,
+    /// `startTimeout`, not Fabric's.
+    #[serde(deserialize_with = "duration")]
+    pub start_timeout: Duration,
     /// `hostConfig`: only the keys that are set, in Docker's spelling.
     #[serde(default)]
     pub host_config: Value,

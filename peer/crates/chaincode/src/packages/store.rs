@@ -1,6 +1,6 @@
 //! The folder of installed packages: one file for each, `<name>.<version>`, never changed once written.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -165,6 +165,28 @@ impl PackageStore {
             }
         }
         Ok(packages)
+    }
+
+    /// The ids, `name:version`, of what is installed, by the names of the files: a damaged package counts, too. For
+    /// programs beside the peer; nothing is changed. `None`: there is no such folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn installed_ids(file_system_path: &Path) -> Result<Option<BTreeSet<String>>, PackageError> {
+        let folder = file_system_path.join("chaincodes");
+        let store = Self {
+            folder,
+            known: Mutex::default(),
+        };
+        if !store.folder.exists() {
+            return Ok(None);
+        }
+        let names = store.file_names()?;
+        let ids = names.iter().filter_map(|name| name.split_once('.'));
+        let ids = ids.filter(|(name, _)| !name.is_empty());
+        Ok(Some(
+            ids.map(|(name, version)| format!("{name}:{version}")).collect(),
+        ))
     }
 
     /// Checks the installed package against a definition: same code, same signers, same instantiation policy.

@@ -7,14 +7,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
-use parking_lot::Mutex;
-use tokio::sync::watch;
-
 use super::config::ProcessConfig;
 use super::folders::{Folders, remove_tree};
+use crate::build_hash::build_hash;
 use crate::error::{Phase, VmError};
-use crate::job::{Job, JobRunner, Stream};
+use crate::job::{Job, JobRunner};
+use crate::output::Stream;
+use crate::single_flight::SingleFlight;
 use crate::unpack::{UnpackError, checked_name, unpack};
 use crate::vm::{BuildPlan, ChaincodeSource, PlatformBuilder};
 
@@ -35,18 +34,10 @@ pub(super) struct Place {
     pub cache: String,
 }
 
-type Answer = Option<Result<PathBuf, VmError>>;
-
 pub(super) struct Builds {
     platforms: Arc<dyn PlatformBuilder>,
     builder: Arc<Builder>,
-    flights: Arc<Mutex<Flights>>,
-}
-
-#[derive(Default)]
-struct Flights {
-    closed: bool,
-    running: BTreeMap<PathBuf, watch::Receiver<Answer>>,
+    flights: SingleFlight<PathBuf, PathBuf>,
 }
 
 impl Builds {
@@ -64,112 +55,34 @@ impl Builds {
         Self {
             platforms,
             builder,
-            flights: Arc::default(),
+            flights: SingleFlight::default(),
         }
     }
 
     /// The build of that package: an old one, the one at work, or a new one.
     pub(super) async fn ensure(&self, at: Place, source: &ChaincodeSource) -> Result<Build, VmError> {
         let plan = self.platforms.build_plan(source).await.map_err(VmError::Plan)?;
-        let place = self.builder.folders.build(&at.name, &build_hash(source, &plan));
+        let place = self
+            .builder
+            .folders
+            .build(&at.name, &build_hash(source, &plan, &[]));
         let launch = plan.launch.clone();
-        let mut answer = self.join_or_begin(at, source, plan, &place)?;
-        let done = answer
-            .wait_for(Option::is_some)
-            .await
-            .map(|answer| answer.clone());
-        match done {
-            Ok(Some(result)) => result.map(|output| Build { output, launch }),
-            Ok(None) => Err(VmError::ShuttingDown),
-            Err(lost) => Err(VmError::lost(Phase::Build, lost)),
-        }
+        let builder = Arc::clone(&self.builder);
+        let (source, folder) = (source.clone(), place.clone());
+        let build = || async move { builder.find_or_build(at, &source, plan, &folder).await };
+        let output = self.flights.run(place, build).await?;
+        Ok(Build { output, launch })
     }
 
     /// No new builds from here on.
     pub(super) fn close(&self) {
-        self.flights.lock().closed = true;
+        self.flights.close();
     }
 
     /// Waits until the builds at work have ended; the runner was told to end them.
     pub(super) async fn wait_all(&self) {
-        let running: Vec<_> = self.flights.lock().running.values().cloned().collect();
-        for mut answer in running {
-            // An error means that the build's task is gone, which is what is waited for.
-            drop(answer.wait_for(Option::is_some).await);
-        }
+        self.flights.wait_all().await;
     }
-
-    fn join_or_begin(
-        &self,
-        at: Place,
-        source: &ChaincodeSource,
-        plan: BuildPlan,
-        place: &Path,
-    ) -> Result<watch::Receiver<Answer>, VmError> {
-        let mut flights = self.flights.lock();
-        if flights.closed {
-            return Err(VmError::ShuttingDown);
-        }
-        if let Some(running) = flights.running.get(place) {
-            return Ok(running.clone());
-        }
-        let (publish, answer) = watch::channel(None);
-        flights.running.insert(place.to_owned(), answer.clone());
-        let landing = Landing {
-            flights: Arc::clone(&self.flights),
-            place: place.to_owned(),
-        };
-        let builder = Arc::clone(&self.builder);
-        let source = source.clone();
-        // Its own task: the build goes on when the caller gives up.
-        tokio::spawn(async move {
-            let result = builder.find_or_build(at, &source, plan, &landing.place).await;
-            // Off the list before the answer is out: whoever asks after it looks at the disk again.
-            drop(landing);
-            publish.send_replace(Some(result));
-        });
-        Ok(answer)
-    }
-}
-
-/// Takes a build off the list, also when its task panics.
-struct Landing {
-    flights: Arc<Mutex<Flights>>,
-    place: PathBuf,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.flights.lock().running.remove(&self.place);
-    }
-}
-
-/// What makes two builds the same: another registry may have other packages. Not the secrets: a new token is no new
-/// program.
-fn build_hash(source: &ChaincodeSource, plan: &BuildPlan) -> String {
-    let mut context = Context::new(&SHA256);
-    let mut part = |bytes: &[u8]| {
-        context.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-        context.update(bytes);
-    };
-    part(source.chaincode_type.as_bytes());
-    part(&source.code_package);
-    part(plan.cmd.as_bytes());
-    let mut env: Vec<String> = plan.env.iter().map(|line| plan.redact(line.clone())).collect();
-    env.sort();
-    for line in &env {
-        part(line.as_bytes());
-    }
-    for (name, content) in &plan.files {
-        part(name.as_bytes());
-        let text = String::from_utf8_lossy(content);
-        if plan.secrets.iter().any(|secret| text.contains(secret.as_str())) {
-            part(plan.redact(text.into_owned()).as_bytes());
-        } else {
-            part(content);
-        }
-    }
-    hex::encode(context.finish())
 }
 
 struct Builder {

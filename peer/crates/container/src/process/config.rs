@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::log_store::LogStore;
 use crate::sandbox::{Level, SandboxMode};
 use crate::unpack::UnpackLimits;
 
@@ -62,6 +63,8 @@ pub struct ProcessConfig {
     pub readable: Vec<PathBuf>,
     /// Folders that they must not see, such as the peer's own MSP; in force where there are mount namespaces.
     pub hidden: Vec<PathBuf>,
+    /// Where all output is kept.
+    pub logs: Option<LogStore>,
 }
 
 impl ProcessConfig {
@@ -82,6 +85,7 @@ impl ProcessConfig {
             environment: base_environment(variables.iter().cloned()),
             readable: Vec::new(),
             hidden: Vec::new(),
+            logs: None,
         }
     }
 }

@@ -15,8 +15,8 @@ use nix::unistd::{Gid, Uid, fchownat};
 use super::OpenError;
 
 /// Work in progress; removed at the start of a peer.
-const NEW: &str = "new-";
-const RUN: &str = "run-";
+pub(super) const NEW: &str = "new-";
+pub(super) const RUN: &str = "run-";
 
 pub(crate) struct Folders {
     root: PathBuf,

@@ -18,7 +18,8 @@ use super::config::ProcessConfig;
 use super::folders::{Folders, remove_tree};
 use crate::container_command::{TlsPaths, chaincode_env, launch_args};
 use crate::error::{Phase, VmError};
-use crate::job::{Job, JobRunner, RunningJob, Stream};
+use crate::job::{Job, JobRunner, RunningJob};
+use crate::output::Stream;
 use crate::vm::{StartRequest, Started, TlsFiles};
 
 pub(super) struct Instances {

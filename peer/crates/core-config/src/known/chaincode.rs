@@ -1,5 +1,6 @@
 //! The keys below `chaincode`.
 
+use super::services::{HOST_CONFIG, RUNTIMES};
 use super::{Entry, Known, Off, other, section, unsupported, value};
 use crate::known::Kind::{Bool, Duration, Integer, Number, OneOf, Path, Text};
 
@@ -17,6 +18,8 @@ pub(super) const CHAINCODE: &[Entry] = &[
     section("java", &[value("runtime", Text), value("Dockerfile", Text)]),
     section("node", &[value("runtime", Text), value("registry", Text)]),
     section("process", PROCESS),
+    other("overrides", Known::Named(OVERRIDE)),
+    value("outputLogSize", Integer),
     value("maxPackageSize", Integer),
     unsupported("externalBuilders", Off::At(&["[]"]), Known::Opaque),
     value("installTimeout", Duration),
@@ -49,4 +52,10 @@ const PROCESS: &[Entry] = &[
     value("sandbox", OneOf(&["auto", "off", "required"])),
     value("uid", Integer),
     value("gid", Integer),
+];
+
+/// Not Fabric's: what one chaincode, by its name, has otherwise.
+const OVERRIDE: &[Entry] = &[
+    value("runtime", OneOf(RUNTIMES)),
+    section("hostConfig", HOST_CONFIG),
 ];

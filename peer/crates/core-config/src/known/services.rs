@@ -4,9 +4,8 @@ use super::{Entry, FILE, Known, Off, SERVER_TLS, other, section, unsupported, va
 use crate::known::Kind::{Bool, Duration, Integer, OneOf, Path, Text, Texts};
 
 pub(super) const VM: &[Entry] = &[
-    value("runtime", OneOf(&["process", "docker"])),
-    // only the docker runtime has an engine to reach
-    unsupported("endpoint", Off::At(&[]), Known::Value(Text)),
+    value("runtime", OneOf(RUNTIMES)),
+    value("endpoint", Text),
     section(
         "docker",
         &[
@@ -20,13 +19,24 @@ pub(super) const VM: &[Entry] = &[
                 ],
             ),
             value("attachStdout", Bool),
+            // not Fabric's, down to startTimeout
+            value("pullPolicy", OneOf(PULL_POLICIES)),
+            value("mirror", Text),
+            value("pullTimeout", Duration),
+            value("buildTimeout", Duration),
+            value("startTimeout", Duration),
             section("hostConfig", HOST_CONFIG),
         ],
     ),
 ];
 
+/// Where chaincode can run.
+pub(super) const RUNTIMES: &[&str] = &["process", "docker"];
+/// When images are pulled.
+pub(super) const PULL_POLICIES: &[&str] = &["never", "missing", "always"];
+
 /// Docker's own spelling. Only keys that are set reach the engine.
-const HOST_CONFIG: &[Entry] = &[
+pub(super) const HOST_CONFIG: &[Entry] = &[
     value("NetworkMode", Text),
     value("Dns", Texts),
     value("DnsSearch", Texts),
@@ -57,6 +67,10 @@ const HOST_CONFIG: &[Entry] = &[
     value("CpuQuota", Integer),
     value("CpuPeriod", Integer),
     value("BlkioWeight", Integer),
+    // Docker's, which Fabric does not know
+    value("PidsLimit", Integer),
+    value("Init", Bool),
+    other("Tmpfs", Known::Opaque),
 ];
 
 pub(super) const LEDGER: &[Entry] = &[

@@ -350,7 +350,7 @@ fn stock_files_load_with_a_list_of_what_is_not_supported() {
     let config = Given::file(include_str!("tests/stock-1.4.yaml")).load();
     assert_eq!(
         config.unsupported_keys(),
-        ["peer.gossip", "peer.discovery", "vm.endpoint", "operations"]
+        ["peer.gossip", "peer.discovery", "operations"]
     );
     assert_eq!(
         config.chaincode.node.runtime,
@@ -373,7 +373,6 @@ fn stock_files_load_with_a_list_of_what_is_not_supported() {
             "peer.gossip",
             "peer.discovery",
             "peer.gateway",
-            "vm.endpoint",
             "chaincode.externalBuilders",
             "chaincode.system._lifecycle",
             "ledger.pvtdataStore",

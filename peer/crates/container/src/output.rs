@@ -1,4 +1,5 @@
-//! What a process prints: line by line into the log, cut and rate limited, the last lines kept for errors.
+//! What builds and chaincode print: line by line into the log, cut and rate limited, the last lines kept for errors,
+//! all of it into the chaincode's own log on disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
-use super::Stream;
+use crate::log_store::LogWriter;
 use crate::vm::redact;
 
 /// A line longer than this is cut.
@@ -21,24 +22,52 @@ const LINES_PER_SECOND: u32 = 200;
 const BURST: u32 = 1000;
 const READ_BUFFER: usize = 16 * 1024;
 
-/// The output of one process, both streams.
-pub(super) struct Output {
+/// What is printed: the `stream` of its log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// A build step.
+    Build,
+    /// A running chaincode.
+    Run,
+}
+
+impl Stream {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// The output of one process or container, both streams.
+pub(crate) struct Output {
     chaincode: String,
     stream: Stream,
     secrets: Vec<String>,
+    echo: bool,
     state: Mutex<State>,
 }
 
 struct State {
+    log: Option<LogWriter>,
     last: VecDeque<String>,
     last_bytes: usize,
     rate: Rate,
 }
 
 impl Output {
-    /// `secrets` are what the lines are shown without.
-    pub(super) fn new(chaincode: String, stream: Stream, secrets: Vec<String>) -> Self {
+    /// `secrets` are what the lines are shown and kept without; `log` keeps every line; `echo`: the peer's own log shows
+    /// them, too.
+    pub(crate) fn new(
+        chaincode: String,
+        stream: Stream,
+        secrets: Vec<String>,
+        log: Option<LogWriter>,
+        echo: bool,
+    ) -> Self {
         let state = State {
+            log,
             last: VecDeque::new(),
             last_bytes: 0,
             rate: Rate::new(Instant::now()),
@@ -47,16 +76,18 @@ impl Output {
             chaincode,
             stream,
             secrets,
+            echo,
             state: Mutex::new(state),
         }
     }
 
     /// The last lines, oldest first.
-    pub(super) fn last_lines(&self) -> Vec<String> {
+    pub(crate) fn last_lines(&self) -> Vec<String> {
         self.state.lock().last.iter().cloned().collect()
     }
 
-    fn line(&self, source: &'static str, line: &[u8], cut: bool) {
+    /// One line without its newline; `cut` if it was longer.
+    pub(crate) fn line(&self, source: &'static str, line: &[u8], cut: bool) {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
         let mut line = redact(&self.secrets, line);
         if cut {
@@ -67,9 +98,15 @@ impl Output {
         }
         let verdict = {
             let mut state = self.state.lock();
+            if let Some(log) = &mut state.log {
+                log.line(&line);
+            }
             state.keep(line.clone());
             state.rate.take(Instant::now())
         };
+        if !self.echo {
+            return;
+        }
         let Verdict::Pass { suppressed } = verdict else {
             return;
         };
@@ -150,30 +187,56 @@ impl Rate {
 }
 
 /// Reads to the end; a last line without its newline counts, too.
-pub(super) async fn read_lines(mut from: impl AsyncRead + Unpin, source: &'static str, output: Arc<Output>) {
+pub(crate) async fn read_lines(mut from: impl AsyncRead + Unpin, source: &'static str, output: Arc<Output>) {
     let mut buffer = vec![0; READ_BUFFER];
-    let mut line = Line::default();
+    let mut lines = Lines::new(source, output);
     loop {
-        let read = match from.read(&mut buffer).await {
+        match from.read(&mut buffer).await {
             Ok(0) => break,
-            Ok(read) => read,
+            Ok(read) => lines.feed(buffer.get(..read).unwrap_or_default()),
             Err(error) => {
-                tracing::debug!(%error, chaincode = output.chaincode, "output of the chaincode broke off");
+                tracing::debug!(%error, chaincode = lines.output.chaincode, "output of the chaincode broke off");
                 break;
             }
-        };
-        let mut rest = buffer.get(..read).unwrap_or_default();
+        }
+    }
+    lines.finish();
+}
+
+/// Makes lines of the pieces of one stream.
+pub(crate) struct Lines {
+    source: &'static str,
+    output: Arc<Output>,
+    line: Line,
+}
+
+impl Lines {
+    pub(crate) fn new(source: &'static str, output: Arc<Output>) -> Self {
+        Self {
+            source,
+            output,
+            line: Line::default(),
+        }
+    }
+
+    /// The next piece.
+    pub(crate) fn feed(&mut self, piece: &[u8]) {
+        let mut rest = piece;
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let (head, tail) = rest.split_at_checked(end).unwrap_or_default();
-            line.push(head);
-            output.line(source, &line.bytes, line.cut);
-            line = Line::default();
+            self.line.push(head);
+            self.output.line(self.source, &self.line.bytes, self.line.cut);
+            self.line = Line::default();
             rest = tail.split_first().map_or(&[], |(_newline, tail)| tail);
         }
-        line.push(rest);
+        self.line.push(rest);
     }
-    if !line.bytes.is_empty() {
-        output.line(source, &line.bytes, line.cut);
+
+    /// The end; what came since the last newline is a line, too.
+    pub(crate) fn finish(self) {
+        if !self.line.bytes.is_empty() {
+            self.output.line(self.source, &self.line.bytes, self.line.cut);
+        }
     }
 }
 
@@ -200,7 +263,7 @@ mod tests {
     }
 
     async fn lines_without(bytes: &[u8], secrets: Vec<String>) -> Vec<String> {
-        let output = Arc::new(Output::new("cc:1".into(), Stream::Run, secrets));
+        let output = Arc::new(Output::new("cc:1".into(), Stream::Run, secrets, None, true));
         read_lines(bytes, "stdout", Arc::clone(&output)).await;
         output.last_lines()
     }

@@ -1,0 +1,274 @@
+//! The Docker runtime against a real engine, with chaincode of plain shell: what only a kernel can show.
+//! `cargo xtask docker` sets the engine up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot be set up fails; clippy's exemption does not reach helper functions"
+)]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use container::fake::{self, FakePlatform};
+use container::{BuildPlan, DockerConfig, DockerVm, Endpoint, ExitInfo, Naming, StartRequest, TlsFiles, Vm};
+use protos::wire_message;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const IMAGE: &str = "hyperledger/fabric-baseos:2.5";
+
+fn docker(args: &[&str]) -> Option<String> {
+    let output = Command::new("docker").args(args).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success().then_some(text)
+}
+
+/// Whether the test can run here. In CI it must.
+fn engine_is_here() -> bool {
+    let here = docker(&["version", "--format", "{{.Server.Version}}"]).is_some()
+        && docker(&["image", "inspect", IMAGE]).is_some();
+    assert!(
+        here || std::env::var_os("CI").is_none(),
+        "CI without a Docker Engine and its images: run cargo xtask docker"
+    );
+    if !here {
+        eprintln!("skipped: no Docker Engine with {IMAGE} (cargo xtask docker makes both)");
+    }
+    here
+}
+
+/// One peer on the engine; dropping it removes all that it made.
+struct Peer {
+    naming: Naming,
+    folder: TempDir,
+}
+
+impl Peer {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            naming: Naming {
+                network_id: format!("test{}", std::process::id()),
+                peer_id: format!("peer{number}"),
+            },
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn vm(&self, chaincode: &Shell, host: Value) -> DockerVm {
+        let endpoint = Endpoint::parse("unix:///var/run/docker.sock", None)
+            .unwrap()
+            .unwrap();
+        let mut config = DockerConfig::new(endpoint, self.folder.path().join("work"));
+        config.host_config = host;
+        config.attach_stdout = false;
+        DockerVm::new(config, self.naming.clone(), Arc::new(chaincode.platform())).unwrap()
+    }
+
+    fn filter(&self) -> String {
+        format!("label=org.hyperledger.fabric.peer.id={}", self.naming.peer_id)
+    }
+
+    fn containers(&self) -> Vec<String> {
+        let network = format!(
+            "label=org.hyperledger.fabric.peer.networkId={}",
+            self.naming.network_id
+        );
+        let args = ["ps", "-aq", "--filter", &self.filter(), "--filter", &network];
+        docker(&args).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        for container in self.containers() {
+            docker(&["rm", "-fv", &container]);
+        }
+        let network = format!(
+            "label=org.hyperledger.fabric.peer.networkId={}",
+            self.naming.network_id
+        );
+        let images = docker(&["images", "-q", "--filter", &self.filter(), "--filter", &network]);
+        for image in images.unwrap_or_default().lines() {
+            docker(&["rmi", "-f", image]);
+        }
+    }
+}
+
+/// Chaincode that is a line of shell.
+struct Shell {
+    build: &'static str,
+    run: &'static str,
+    /// Further lines of the Dockerfile.
+    image: &'static str,
+}
+
+impl Shell {
+    fn runs(run: &'static str) -> Self {
+        Self {
+            build: "cp /chaincode/input/src/package.json /chaincode/output/",
+            run,
+            image: "",
+        }
+    }
+
+    fn platform(&self) -> FakePlatform {
+        FakePlatform {
+            dockerfile: format!("FROM {IMAGE}\nADD binpackage.tar /usr/local/src\n{}", self.image),
+            plan: BuildPlan {
+                image: IMAGE.into(),
+                cmd: self.build.into(),
+                container_launch: ["/bin/sh", "-c", self.run].map(str::to_owned).into(),
+                ..BuildPlan::default()
+            },
+            ..FakePlatform::default()
+        }
+    }
+}
+
+fn hardened() -> Value {
+    json!({
+        "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"], "ReadonlyRootfs": true, "Init": true,
+        "PidsLimit": 64, "Memory": 67_108_864, "Tmpfs": {"/tmp": "size=1m"}
+    })
+}
+
+fn request() -> StartRequest {
+    let mut request = fake::request("mycc:1.0");
+    request.tls = Some(TlsFiles {
+        client_cert_pem: b"CERT\n".to_vec(),
+        client_key_pem: b"KEY\n".to_vec(),
+        root_cert_pem: b"ROOT\n".to_vec(),
+    });
+    request
+}
+
+async fn exit_of(vm: &DockerVm) -> ExitInfo {
+    let started = vm.start(&request()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(120), started.exit.wait())
+        .await
+        .expect("the container ends")
+}
+
+async fn eventually(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn chaincode_reads_its_keys_whoever_it_is_and_writes_nothing_but_tmp() {
+    if !engine_is_here() {
+        return;
+    }
+    let shows = "cat \"$CORE_TLS_CLIENT_KEY_FILE\" \"$CORE_PEER_TLS_ROOTCERT_FILE\"; id -u; \
+                 touch /usr/local/src/x 2>&1; touch /tmp/x && echo tmp; test -f /usr/local/src/package.json && exit 3";
+    for (image, user) in [("", "0"), ("USER 65534:65534", "65534")] {
+        let peer = Peer::new();
+        let chaincode = Shell {
+            image,
+            ..Shell::runs(shows)
+        };
+        let exit = exit_of(&peer.vm(&chaincode, hardened())).await;
+        let lines: Vec<&str> = exit.last_lines.iter().map(String::as_str).collect();
+        assert_eq!((lines[0], lines[1], lines[2]), ("KEY", "ROOT", user), "{lines:?}");
+        assert!(lines[3].contains("Read-only file system"), "{lines:?}");
+        assert_eq!((lines[4], exit.code), ("tmp", Some(3)));
+        eventually(|| peer.containers().is_empty()).await;
+
+        let open = json!({"ReadonlyRootfs": false, "CapDrop": ["ALL"]});
+        let exit = exit_of(&peer.vm(&chaincode, open)).await;
+        assert_eq!(
+            exit.last_lines[0], "KEY",
+            "uploaded into the container's own file system"
+        );
+    }
+}
+
+#[tokio::test]
+async fn memory_that_runs_out_is_told_for_builds_and_for_chaincode() {
+    if !engine_is_here() {
+        return;
+    }
+    let peer = Peer::new();
+    let exit = exit_of(&peer.vm(&Shell::runs("echo begins; exec tail /dev/zero"), hardened())).await;
+    assert!(exit.out_of_memory, "{exit:?}");
+    assert_eq!((exit.code, exit.last_lines[0].as_str()), (Some(137), "begins"));
+
+    let hungry = Shell {
+        build: "echo compiling; tail /dev/zero; exit $?",
+        ..Shell::runs("true")
+    };
+    let error = peer
+        .vm(&hungry, hardened())
+        .deploy(&fake::source("hungry:1.0"))
+        .await
+        .unwrap_err();
+    let told = wire_message(&error);
+    assert!(
+        told.contains("phase dependencies/compile of hungry:1.0"),
+        "{told}"
+    );
+    assert!(
+        told.contains("137 (signal 9, out of memory)") && told.contains("compiling"),
+        "{told}"
+    );
+    eventually(|| peer.containers().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_stop_is_gentle_and_quick_and_a_flood_of_output_harms_nobody() {
+    if !engine_is_here() {
+        return;
+    }
+    let peer = Peer::new();
+    let vm = peer.vm(
+        &Shell::runs("yes | head -c 50000000; echo end; sleep 1000"),
+        hardened(),
+    );
+    let started = vm.start(&request()).await.unwrap();
+    eventually(|| !peer.containers().is_empty()).await;
+    vm.stop("mycc:1.0").await.unwrap();
+    let exit = started.exit.wait().await;
+    assert!(matches!(exit.code, Some(143 | 137)), "{exit:?}");
+    assert!(exit.last_lines.iter().map(String::len).sum::<usize>() <= 8 * 1024);
+    assert!(peer.containers().is_empty());
+
+    let sleeping = peer.vm(&Shell::runs("exec sleep 1000"), hardened());
+    let started = sleeping.start(&request()).await.unwrap();
+    let began = tokio::time::Instant::now();
+    sleeping.shutdown().await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "no need for the second signal"
+    );
+    assert_eq!(started.exit.wait().await.signal, Some(15));
+}
+
+#[tokio::test]
+async fn what_a_killed_peer_leaves_goes_at_its_next_start() {
+    if !engine_is_here() {
+        return;
+    }
+    let peer = Peer::new();
+    let chaincode = Shell::runs("sleep 1000");
+    let killed = peer.vm(&chaincode, hardened());
+    killed.start(&request()).await.unwrap();
+    assert_eq!(peer.containers().len(), 1);
+    let next = peer.vm(&chaincode, hardened());
+    eventually(|| peer.containers().is_empty()).await;
+    next.start(&request()).await.unwrap();
+    assert_eq!(peer.containers().len(), 1);
+    next.shutdown().await;
+    assert!(peer.containers().is_empty());
+    drop(killed);
+}
