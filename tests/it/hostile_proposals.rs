@@ -489,12 +489,12 @@ fn cases(harness: &Harness) -> Vec<Case> {
     let unspoken =
         protos::peer::ChaincodeDeploymentSpec::decode(deployment_spec("java", "1", node_package()));
     let mut unspoken = unspoken.unwrap();
-    unspoken.chaincode_spec.as_mut().unwrap().r#type = protos::peer::chaincode_spec::Type::Java.into();
+    unspoken.chaincode_spec.as_mut().unwrap().r#type = protos::peer::chaincode_spec::Type::Car.into();
     let install = local(admin, "lscc", &[b"install", &unspoken.encode_to_vec()]);
     add(
         "a language without platform",
         install,
-        Response(500, "Unknown chaincodeType: JAVA"),
+        Response(500, "Unknown chaincodeType: CAR (loaded: GOLANG, JAVA, NODE)"),
     );
 
     // deployment
