@@ -140,7 +140,7 @@ pub fn filter_names(registry: &Registry) -> Arc<str> {
 
 #[cfg(test)]
 mod tests {
-    use super::image;
+    use crate::node::settings::image_name;
 
     #[test]
     fn variables_in_images_get_fabrics_values() {
