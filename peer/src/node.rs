@@ -10,21 +10,18 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use async_trait::async_trait;
-use bytes::Bytes;
 use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
 use channel::Channels;
 use committer::TxValidator;
 use container::{Naming, ProcessVm, Vm};
 use core_config::{CoreConfig, first_local_ip};
 use deliver::server::{DeliverHandler, DeliverSettings, PeerDeliverService};
-use endorser::{Decorators, Endorser};
-use handlers::{DecoratorChain, ParsedRequest, Platforms, Registry};
+use endorser::Endorser;
+use handlers::{Platforms, Registry};
 use ledger::LedgerProvider;
 use msp::LocalMsp;
 use orderer::EmbeddedOrderer;
-use protos::peer::ChaincodeInput;
-use protos::{UnpackedProposal, wire_message};
+use protos::wire_message;
 use scc::{Cscc, Lscc, Qscc};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::Routes;
@@ -317,11 +314,11 @@ fn peer_routes(
     let endorser = Endorser::new(endorser::Parts {
         channels: Arc::<Channels>::clone(channels),
         chaincodes: Arc::<ChaincodeSupport>::clone(support),
-        decorators: Arc::new(DecoratorPlugins(registry.decorators())),
     });
     let endorser = EndorserServer::new(EndorserParts {
         chain: registry.auth_chain(),
         filters: plugins::filter_names(registry),
+        decorators: registry.decorators(),
         endorser: Arc::new(endorser),
         concurrency: config.peer.limits.endorser_service,
         max_recv: config.peer.max_recv_msg_size,
@@ -361,27 +358,4 @@ async fn start_orderer(
         bound,
     )?;
     Ok(Some(orderer))
-}
-
-/// The decorator plugins as the endorser sees them.
-struct DecoratorPlugins(DecoratorChain);
-
-#[async_trait]
-impl Decorators for DecoratorPlugins {
-    async fn decorate(
-        &self,
-        proposal: &UnpackedProposal,
-        input: ChaincodeInput,
-    ) -> Result<ChaincodeInput, Box<dyn std::error::Error + Send + Sync>> {
-        let facts = ParsedRequest {
-            proposal_bytes: proposal.signed.proposal_bytes.clone(),
-            signature: proposal.signed.signature.clone(),
-            channel_id: proposal.channel.to_string(),
-            tx_id: proposal.tx_id.to_string(),
-            chaincode_name: proposal.chaincode.clone(),
-            creator_cert: Bytes::new(),
-            ..ParsedRequest::default()
-        };
-        Ok(self.0.decorate(&Arc::new(facts), input).await?)
-    }
 }
