@@ -9,6 +9,7 @@ mod auth_chain;
 mod breaker;
 mod config;
 mod current;
+mod deadline;
 mod decorator_chain;
 mod host;
 mod input_editor;

@@ -3,6 +3,7 @@
 use crate::auth_chain::{AuthChain, FilterInstance};
 use crate::config::{BUILT_IN_ENDORSERS, BUILT_IN_VALIDATORS, BuiltIn, Config, Entry, OnError};
 use crate::current::intern;
+use crate::deadline::{LOADING, within};
 use crate::decorator_chain::{DecoratorChain, DecoratorInstance};
 use crate::host::host;
 use crate::instance::{Instance, PluginInfo};
@@ -59,6 +60,7 @@ impl Registry {
             refusals: Vec::new(),
             metrics: Arc::default(),
         };
+        loader.denied_toolchains();
         loader.built_in("endorsers", &config.endorsers, BUILT_IN_ENDORSERS);
         loader.built_in("validators", &config.validators, BUILT_IN_VALIDATORS);
         let filters = loader.all(Kind::AuthFilter, &config.auth_filters, Loader::auth_filter);
@@ -191,6 +193,24 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// Every plugin's compiler begins with `rustc`: such an entry is a list that came apart at its blanks.
+    fn denied_toolchains(&mut self) {
+        for (index, denied) in self.config.deny_toolchains.iter().enumerate() {
+            if !matches!(denied.trim(), "" | "rustc") {
+                continue;
+            }
+            self.refusals.push(Refusal {
+                config_path: format!("peer.handlers.denyToolchains[{index}]"),
+                name: denied.clone(),
+                file: None,
+                error: wrong(
+                    "a compiler with its version, such as \"rustc 1.98.0\"",
+                    format!("{denied:?}"),
+                ),
+            });
+        }
+    }
+
     fn built_in(&mut self, key: &str, entries: &BTreeMap<String, BuiltIn>, known: (&str, &str)) {
         for (name, built_in) in entries {
             if (name.as_str(), built_in.name.as_str()) == known && built_in.library.is_empty() {
@@ -229,8 +249,11 @@ impl<'a> Loader<'a> {
     fn platform(&self, candidate: &mut Candidate<'a>) -> Result<(Platform, String), LoadError> {
         on_error(candidate, &[OnError::Fail])?;
         let instance = Arc::new(self.instance(candidate, |module| module.new_platform())?);
-        let chaincode_type = instance
-            .call(|platform| platform.chaincode_type())
+        let asked = Arc::clone(&instance);
+        let chaincode_type = within(LOADING, instance.name, "its chaincode type", move || {
+            asked.call(|platform| platform.chaincode_type())
+        })?;
+        let chaincode_type = chaincode_type
             .map_err(|error| LoadError::Ctor {
                 reason: bounded(&error.message),
             })?
@@ -288,14 +311,16 @@ impl<'a> Loader<'a> {
         };
         library.check_config(&config)?;
         let (name, json) = (intern(&entry.name), config.to_string());
-        let object = crate::current::inside(name, || {
+        // made here, where the peer's runtime is at hand
+        let host = host(name, Arc::clone(&self.metrics));
+        let object = within(LOADING, name, "it", move || {
             new(Init {
-                host: host(name, Arc::clone(&self.metrics)),
+                host,
                 instance: RStr::from(name),
                 config_json: RStr::from(json.as_str()),
                 ext: RSlice::EMPTY,
             })
-        });
+        })?;
         let object = object.into_result().map_err(refused_by_constructor)?;
         Ok(Instance::new(name, describe(candidate, &library), object))
     }
@@ -310,7 +335,14 @@ impl<'a> Loader<'a> {
             deny_toolchains: &self.config.deny_toolchains,
             max_libraries: self.config.max_reloads,
         };
-        Library::load(&file, candidate.kind, &policy)
+        // if loading ends the process or never ends, this line says what was loaded
+        info!(
+            plugin = candidate.entry.name,
+            file = %path.display(),
+            sha256 = file.sha256,
+            "loading plugin"
+        );
+        Library::load(file, candidate.kind, &policy)
     }
 
     fn check_pin(&self, entry: &Entry, file: &PluginFile) -> Result<(), LoadError> {
