@@ -32,7 +32,7 @@ pub use instance::PluginInfo;
 pub use kind::Kind;
 pub use load_error::{LoadError, LoadErrors, Refusal};
 pub use manifest::{Manifest, inspect};
-pub use metrics::{Metric, PluginStats};
+pub use metrics::{Metric, PluginStats, Timing};
 pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
 pub use registry::{Registry, api_version};
 pub use rejection::Rejection;

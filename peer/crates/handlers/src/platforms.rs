@@ -1,6 +1,6 @@
 //! [`Platforms`]: the loaded chaincode languages.
 
-use crate::instance::{Ended, Instance, PluginInfo};
+use crate::instance::{Instance, PluginInfo};
 use crate::metrics::PluginStats;
 use crate::rejection::bounded;
 use abi_stable::std_types::{RResult, RSlice, Tuple2};
@@ -11,10 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
-/// Calls of one platform at the same time; packing and unpacking needs memory.
-const MAX_AT_ONCE: usize = 4;
 /// Deadline of a call that packs or plans, unless the entry says otherwise.
 const LONG: Duration = Duration::from_secs(300);
 /// Largest result of a platform: nothing larger fits into a message.
@@ -130,13 +127,12 @@ impl Platforms {
     }
 }
 
-/// A chaincode language. Messages go in as their protobuf encoding. Calls run on the blocking pool.
+/// A chaincode language. Messages go in as their protobuf encoding. Calls run on threads of its own, a few at a time.
 #[derive(Clone)]
 pub struct Platform {
     instance: Arc<Instance<PlatformObject>>,
     chaincode_type: String,
     long: Duration,
-    at_once: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Platform {
@@ -152,12 +148,10 @@ impl Platform {
         chaincode_type: String,
         timeout: Option<Duration>,
     ) -> Self {
-        let at_once = Arc::new(Semaphore::new(MAX_AT_ONCE));
         Self {
             instance,
             chaincode_type,
             long: timeout.unwrap_or(LONG),
-            at_once,
         }
     }
 
@@ -245,31 +239,11 @@ impl Platform {
         limit: Duration,
         call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
     ) -> Result<R, PlatformError> {
-        let ended = match tokio::time::timeout(limit, self.run_elsewhere(call)).await {
-            Ok(ended) => ended,
-            Err(_elapsed) => Ended::Late,
+        let call = move |instance: &Instance<PlatformObject>| match instance.call(call) {
+            Ok(answer) => answer,
+            Err(gone) => RResult::RErr(gone),
         };
-        Ok(self.instance.conclude(ended)?)
-    }
-
-    async fn run_elsewhere<R: Send + 'static>(
-        &self,
-        call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
-    ) -> Ended<R> {
-        let Ok(place) = Arc::clone(&self.at_once).acquire_owned().await else {
-            return Ended::Late;
-        };
-        let instance = Arc::clone(&self.instance);
-        let task = tokio::task::spawn_blocking(move || {
-            // freed when the call has really ended, not when somebody stopped waiting for it
-            let _place = place;
-            instance.call(call)
-        });
-        match task.await {
-            Ok(Ok(answer)) => Ended::Answered(answer),
-            Ok(Err(gone)) => Ended::Answered(RResult::RErr(gone)),
-            Err(_panicked) => Ended::Panicked,
-        }
+        Ok(self.instance.run_blocking(limit, call).await?)
     }
 }
 

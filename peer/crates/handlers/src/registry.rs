@@ -11,7 +11,7 @@ use crate::kind::Kind;
 use crate::load_error::{LoadError, LoadErrors, Refusal};
 use crate::metrics::{Metric, PluginMetrics, PluginStats};
 use crate::platforms::{Platform, Platforms};
-use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
+use crate::plugin_host::{Library, Mapped, PluginDirs, PluginFile, Policy};
 use crate::rejection::bounded;
 use abi_stable::std_types::{ROption, RSlice, RStr};
 use plugin_api::{Code, Init, PluginError, PluginMod_Ref, Res};
@@ -123,9 +123,18 @@ impl Registry {
             .collect()
     }
 
-    /// The values that plugins keep through their host.
+    /// What the peer measures of its plugins, and the values that plugins keep through their host.
     pub fn metrics(&self) -> Vec<Metric> {
-        self.metrics.snapshot()
+        let mapped = Mapped::of_process();
+        let mut metrics = vec![Metric {
+            name: "plugin_loaded_bytes".to_owned(),
+            labels: BTreeMap::new(),
+            count: mapped.libraries,
+            sum: crate::metrics::count(mapped.bytes),
+        }];
+        metrics.extend(self.stats().iter().flat_map(PluginStats::metrics));
+        metrics.extend(self.metrics.snapshot());
+        metrics
     }
 }
 
