@@ -8,6 +8,7 @@
 mod auth_chain;
 mod breaker;
 mod config;
+mod crash;
 mod current;
 mod deadline;
 mod decorator_chain;
@@ -27,6 +28,7 @@ mod threads;
 
 pub use auth_chain::AuthChain;
 pub use config::{BuiltIn, Config, Entry, Executor, OnError};
+pub use crash::report_crashes;
 pub use decorator_chain::{DecorateError, DecoratorChain};
 pub use instance::PluginInfo;
 pub use kind::Kind;
