@@ -1,6 +1,7 @@
 //! The composition root: the one place that wires concrete types, in Fabric's start order.
 
 mod deliver_clients;
+pub mod last_resort;
 pub mod plugins;
 pub mod running;
 mod servers;
@@ -51,9 +52,30 @@ pub struct Node {
     channels: Arc<Channels>,
     support: Arc<ChaincodeSupport>,
     registry: Registry,
+    parts: RunningParts,
+}
+
+/// The parts of a peer that have to be stopped.
+#[derive(Default)]
+struct RunningParts {
     vm: Option<Arc<ProcessVm>>,
     orderer: Option<EmbeddedOrderer>,
     tasks: Tasks,
+}
+
+impl RunningParts {
+    /// Proposals first, then chaincode, then the orderer. The other listeners are waited for last: the streams
+    /// of chaincode and of block readers end only with what serves them.
+    async fn stop(&self) {
+        self.tasks.stop_first(PEER_LISTENER).await;
+        if let Some(vm) = &self.vm {
+            vm.shutdown().await;
+        }
+        if let Some(orderer) = &self.orderer {
+            orderer.shutdown().await;
+        }
+        self.tasks.stop().await;
+    }
 }
 
 /// Runs a peer until SIGINT or SIGTERM, or until a part of it dies.
@@ -63,7 +85,12 @@ pub struct Node {
 pub async fn run(config: CoreConfig) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let node = Node::start(config, Listeners::default()).await?;
+    last_resort::arm()?;
+    let node = tokio::select! {
+        started = Node::start(config, Listeners::default()) => started?,
+        _ = interrupt.recv() => return stopped_early(),
+        _ = terminate.recv() => return stopped_early(),
+    };
     let died = tokio::select! {
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
@@ -75,6 +102,13 @@ pub async fn run(config: CoreConfig) -> Result<()> {
         Some(part) => anyhow::bail!("{part} ended unexpectedly"),
         None => Ok(()),
     }
+}
+
+/// Nothing has been promised to anybody yet: what was started ends with the process.
+#[expect(clippy::unnecessary_wraps, reason = "the end of `run`")]
+fn stopped_early() -> Result<()> {
+    tracing::info!("stopped while starting");
+    Ok(())
 }
 
 impl Node {
@@ -95,54 +129,21 @@ impl Node {
             let config = Arc::clone(&config);
             tokio::task::spawn_blocking(move || Foundation::lay(&config)).await??
         };
-        let tasks = Tasks::default();
-        let orderer = start_orderer(&config, listeners.orderer, &tasks).await?;
-        let Foundation {
-            registry,
-            channels,
-            packages,
-        } = foundation;
-
-        let (support, vm, chaincode_tls, endpoint) = chaincode_support(
-            &config,
-            &registry,
-            &channels,
-            packages,
-            listeners.chaincode.as_ref(),
-        )?;
-        register_system_chaincodes(&config, &support, &channels, &registry);
-
-        let bound = Bound::new(listeners.chaincode, &endpoint)?;
-        let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
-        let tls = chaincode_tls.map(|authority| authority.server_config());
-        tasks.serve(
-            "chaincode listener",
-            servers::server(&config, tls)?,
-            routes,
-            bound,
-        )?;
-
-        let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
-        let tls = servers::tls(&config.peer.tls)?;
-        let routes = peer_routes(&config, &registry, &channels, &support, &tasks);
-        tasks.serve(PEER_LISTENER, servers::server(&config, tls)?, routes, bound)?;
-
-        deliver_clients::follow_all(&config, &channels, &tasks)?;
-        tracing::info!(
-            id = config.peer.id,
-            address = config.peer.listen_address,
-            chaincode_address = endpoint,
-            channels = channels.list().len(),
-            "peer started"
-        );
-        Ok(Self {
-            channels,
-            support,
-            registry,
-            vm,
-            orderer,
-            tasks,
-        })
+        let registry = foundation.registry.clone();
+        let channels = Arc::clone(&foundation.channels);
+        let mut parts = RunningParts::default();
+        match start_parts(&config, listeners, foundation, &mut parts).await {
+            Ok(support) => Ok(Self {
+                channels,
+                support,
+                registry,
+                parts,
+            }),
+            Err(error) => {
+                parts.stop().await;
+                Err(error)
+            }
+        }
     }
 
     /// The channels that the peer has joined.
@@ -171,26 +172,63 @@ impl Node {
 
     /// Resolves with the name of a part that ended by itself.
     pub async fn failed(&self) -> String {
-        self.tasks.failed().await
+        self.parts.tasks.failed().await
     }
 
-    /// Stops every part: proposals first, then chaincode, then the orderer. The other listeners are waited for
-    /// last: the streams of chaincode and of block readers end only with what serves them.
+    /// Stops every part.
     ///
     /// # Errors
     /// When a part broke down.
     pub async fn shutdown(self) -> Result<()> {
-        self.tasks.stop_first(PEER_LISTENER).await;
-        if let Some(vm) = &self.vm {
-            vm.shutdown().await;
-        }
-        if let Some(orderer) = &self.orderer {
-            orderer.shutdown().await;
-        }
-        self.tasks.stop().await;
+        self.parts.stop().await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Starts what runs, part by part; what runs already is in `parts`, also after an error.
+async fn start_parts(
+    config: &Arc<CoreConfig>,
+    listeners: Listeners,
+    foundation: Foundation,
+    parts: &mut RunningParts,
+) -> Result<Arc<ChaincodeSupport>> {
+    parts.orderer = start_orderer(config, listeners.orderer, &parts.tasks).await?;
+    let Foundation {
+        registry,
+        channels,
+        packages,
+    } = foundation;
+    let (support, vm, chaincode_tls, endpoint) = chaincode_support(
+        config,
+        &registry,
+        &channels,
+        packages,
+        listeners.chaincode.as_ref(),
+    )?;
+    parts.vm = vm;
+    let tasks = &parts.tasks;
+    register_system_chaincodes(config, &support, &channels, &registry);
+
+    let bound = Bound::new(listeners.chaincode, &endpoint)?;
+    let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
+    let tls = chaincode_tls.map(|authority| authority.server_config());
+    tasks.serve("chaincode listener", servers::server(config, tls)?, routes, bound)?;
+
+    let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
+    let tls = servers::tls(&config.peer.tls)?;
+    let routes = peer_routes(config, &registry, &channels, &support, tasks);
+    tasks.serve(PEER_LISTENER, servers::server(config, tls)?, routes, bound)?;
+
+    deliver_clients::follow_all(config, &channels, tasks)?;
+    tracing::info!(
+        id = config.peer.id,
+        address = config.peer.listen_address,
+        chaincode_address = endpoint,
+        channels = channels.list().len(),
+        "peer started"
+    );
+    Ok(support)
 }
 
 /// What reads files and opens ledgers: all that blocks at start.
