@@ -202,12 +202,8 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Every plugin's compiler begins with `rustc`: such an entry is a list that came apart at its blanks.
     fn denied_toolchains(&mut self) {
-        for (index, denied) in self.config.deny_toolchains.iter().enumerate() {
-            if !matches!(denied.trim(), "" | "rustc") {
-                continue;
-            }
+        for (index, denied) in self.config.boundless_denials() {
             self.refusals.push(Refusal {
                 config_path: format!("peer.handlers.denyToolchains[{index}]"),
                 name: denied.clone(),
