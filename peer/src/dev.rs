@@ -43,6 +43,7 @@ const CONFIG_FOLDER: &str = "FABRIC_CFG_PATH";
 pub async fn run(args: &DevArgs, output: Output) -> Result<()> {
     let context = Context::load(output, Vec::new())?;
     let mut stop = StopSignals::listen()?;
+    crate::node::last_resort::arm()?;
     let source = source(args)?;
     let spec = spec(&context, args)?;
     if args.reset {

@@ -1,6 +1,6 @@
 //! Logging: Fabric's specification (`info:gossip,msp=warn:…`) on top of `tracing`.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
@@ -13,8 +13,10 @@ const DEFAULT_LEVEL: &str = "info";
 pub fn init(spec: &str, format: &str) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(spec))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        // what it says of its own failures it says on standard error, and panics if that fails
+        .log_internal_errors(false)
+        .with_writer(|| Unfailing(io::stderr()))
+        .with_ansi(io::stderr().is_terminal());
     let installed = if format.eq_ignore_ascii_case("json") {
         builder.json().try_init()
     } else {
@@ -27,6 +29,18 @@ pub fn init(spec: &str, format: &str) {
 
 /// Never more than this of the Docker client: at `debug` it writes down whole requests, tokens for builds included.
 const CAPPED: &str = "bollard=info";
+/// A log that cannot be written is no reason to stop: whoever read it may have gone before the peer.
+struct Unfailing<W>(W);
+
+impl<W: Write> Write for Unfailing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.0.write(bytes).unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().or(Ok(()))
+    }
+}
 
 /// Translates `FABRIC_LOGGING_SPEC`: colon-separated terms, each a level or `logger[,logger]=level`.
 fn filter(spec: &str) -> EnvFilter {

@@ -4,6 +4,7 @@
 
 use std::error::Error as StdError;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use core_config::Override;
 use peer::cli::context::Context;
@@ -11,9 +12,15 @@ use peer::cli::{Cli, Command, NodeCommand, chaincode, channel, config, output, p
 use peer::version::Versions;
 use peer::{dev, node};
 
+/// How long threads that nobody waits for any more may take to end. A plugin may hold one for ever.
+const LAST_GRACE: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
     if let Some(code) = container::sandbox::run_if_requested() {
         return code;
+    }
+    if let Err(error) = handlers::report_crashes() {
+        return failed(&format!("could not install the crash handlers: {error}"));
     }
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
@@ -23,10 +30,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("could not start the runtime: {error}")),
     };
-    match runtime.block_on(run(cli)) {
+    let code = match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error))),
-    }
+    };
+    runtime.shutdown_timeout(LAST_GRACE);
+    code
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command")]

@@ -1,6 +1,7 @@
 //! The composition root: the one place that wires concrete types, in Fabric's start order.
 
 mod deliver_clients;
+pub mod last_resort;
 pub mod plugins;
 pub mod running;
 pub mod runtimes;
@@ -11,20 +12,17 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::Result;
-use async_trait::async_trait;
-use bytes::Bytes;
 use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
 use channel::Channels;
 use committer::TxValidator;
 use container::{PlatformBuilder, Vm};
 use core_config::{CoreConfig, first_local_ip};
 use deliver::server::{DeliverHandler, DeliverSettings, PeerDeliverService};
-use endorser::{Decorators, Endorser};
-use handlers::{DecoratorChain, ParsedRequest, Platforms, Registry};
+use endorser::Endorser;
+use handlers::{Platforms, Registry};
 use ledger::LedgerProvider;
 use orderer::EmbeddedOrderer;
-use protos::peer::ChaincodeInput;
-use protos::{UnpackedProposal, wire_message};
+use protos::wire_message;
 use scc::{Cscc, Lscc, Qscc};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::Routes;
@@ -55,9 +53,30 @@ pub struct Node {
     channels: Arc<Channels>,
     support: Arc<ChaincodeSupport>,
     registry: Registry,
+    parts: RunningParts,
+}
+
+/// The parts of a peer that have to be stopped.
+#[derive(Default)]
+struct RunningParts {
     vm: Option<Arc<Runtimes>>,
     orderer: Option<EmbeddedOrderer>,
     tasks: Tasks,
+}
+
+impl RunningParts {
+    /// Proposals first, then chaincode, then the orderer. The other listeners are waited for last: the streams
+    /// of chaincode and of block readers end only with what serves them.
+    async fn stop(&self) {
+        self.tasks.stop_first(PEER_LISTENER).await;
+        if let Some(vm) = &self.vm {
+            vm.shutdown().await;
+        }
+        if let Some(orderer) = &self.orderer {
+            orderer.shutdown().await;
+        }
+        self.tasks.stop().await;
+    }
 }
 
 /// Runs a peer until SIGINT or SIGTERM, or until a part of it dies.
@@ -67,7 +86,12 @@ pub struct Node {
 pub async fn run(config: CoreConfig) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let node = Node::start(config, Listeners::default()).await?;
+    last_resort::arm()?;
+    let node = tokio::select! {
+        started = Node::start(config, Listeners::default()) => started?,
+        _ = interrupt.recv() => return stopped_early(),
+        _ = terminate.recv() => return stopped_early(),
+    };
     let died = tokio::select! {
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
@@ -79,6 +103,13 @@ pub async fn run(config: CoreConfig) -> Result<()> {
         Some(part) => anyhow::bail!("{part} ended unexpectedly"),
         None => Ok(()),
     }
+}
+
+/// Nothing has been promised to anybody yet: what was started ends with the process.
+#[expect(clippy::unnecessary_wraps, reason = "the end of `run`")]
+fn stopped_early() -> Result<()> {
+    tracing::info!("stopped while starting");
+    Ok(())
 }
 
 impl Node {
@@ -99,54 +130,21 @@ impl Node {
             let config = Arc::clone(&config);
             tokio::task::spawn_blocking(move || Foundation::lay(&config)).await??
         };
-        let tasks = Tasks::default();
-        let orderer = start_orderer(&config, listeners.orderer, &tasks).await?;
-        let Foundation {
-            registry,
-            channels,
-            packages,
-        } = foundation;
-
-        let (support, vm, chaincode_tls, endpoint) = chaincode_support(
-            &config,
-            &registry,
-            &channels,
-            packages,
-            listeners.chaincode.as_ref(),
-        )?;
-        register_system_chaincodes(&config, &support, &channels, &registry);
-
-        let bound = Bound::new(listeners.chaincode, &endpoint)?;
-        let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
-        let tls = chaincode_tls.map(|authority| authority.server_config());
-        tasks.serve(
-            "chaincode listener",
-            servers::server(&config, tls)?,
-            routes,
-            bound,
-        )?;
-
-        let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
-        let tls = servers::tls(&config.peer.tls)?;
-        let routes = peer_routes(&config, &registry, &channels, &support, &tasks);
-        tasks.serve(PEER_LISTENER, servers::server(&config, tls)?, routes, bound)?;
-
-        deliver_clients::follow_all(&config, &channels, &tasks)?;
-        tracing::info!(
-            id = config.peer.id,
-            address = config.peer.listen_address,
-            chaincode_address = endpoint,
-            channels = channels.list().len(),
-            "peer started"
-        );
-        Ok(Self {
-            channels,
-            support,
-            registry,
-            vm,
-            orderer,
-            tasks,
-        })
+        let registry = foundation.registry.clone();
+        let channels = Arc::clone(&foundation.channels);
+        let mut parts = RunningParts::default();
+        match start_parts(&config, listeners, foundation, &mut parts).await {
+            Ok(support) => Ok(Self {
+                channels,
+                support,
+                registry,
+                parts,
+            }),
+            Err(error) => {
+                parts.stop().await;
+                Err(error)
+            }
+        }
     }
 
     /// The channels that the peer has joined.
@@ -179,7 +177,7 @@ impl Node {
         if let Err(not_connected) = self.support.registry().deregister(id) {
             tracing::debug!(reason = wire_message(&not_connected), "no stream to end");
         }
-        if let Some(vm) = &self.vm
+        if let Some(vm) = &self.parts.vm
             && let Err(error) = vm.destroy(id).await
         {
             tracing::warn!(
@@ -192,26 +190,63 @@ impl Node {
 
     /// Resolves with the name of a part that ended by itself.
     pub async fn failed(&self) -> String {
-        self.tasks.failed().await
+        self.parts.tasks.failed().await
     }
 
-    /// Stops every part: proposals first, then chaincode, then the orderer. The other listeners are waited for
-    /// last: the streams of chaincode and of block readers end only with what serves them.
+    /// Stops every part.
     ///
     /// # Errors
     /// When a part broke down.
     pub async fn shutdown(self) -> Result<()> {
-        self.tasks.stop_first(PEER_LISTENER).await;
-        if let Some(vm) = &self.vm {
-            vm.shutdown().await;
-        }
-        if let Some(orderer) = &self.orderer {
-            orderer.shutdown().await;
-        }
-        self.tasks.stop().await;
+        self.parts.stop().await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// Starts what runs, part by part; what runs already is in `parts`, also after an error.
+async fn start_parts(
+    config: &Arc<CoreConfig>,
+    listeners: Listeners,
+    foundation: Foundation,
+    parts: &mut RunningParts,
+) -> Result<Arc<ChaincodeSupport>> {
+    parts.orderer = start_orderer(config, listeners.orderer, &parts.tasks).await?;
+    let Foundation {
+        registry,
+        channels,
+        packages,
+    } = foundation;
+    let (support, vm, chaincode_tls, endpoint) = chaincode_support(
+        config,
+        &registry,
+        &channels,
+        packages,
+        listeners.chaincode.as_ref(),
+    )?;
+    parts.vm = vm;
+    let tasks = &parts.tasks;
+    register_system_chaincodes(config, &support, &channels, &registry);
+
+    let bound = Bound::new(listeners.chaincode, &endpoint)?;
+    let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
+    let tls = chaincode_tls.map(|authority| authority.server_config());
+    tasks.serve("chaincode listener", servers::server(config, tls)?, routes, bound)?;
+
+    let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
+    let tls = servers::tls(&config.peer.tls)?;
+    let routes = peer_routes(config, &registry, &channels, &support, tasks);
+    tasks.serve(PEER_LISTENER, servers::server(config, tls)?, routes, bound)?;
+
+    deliver_clients::follow_all(config, &channels, tasks)?;
+    tracing::info!(
+        id = config.peer.id,
+        address = config.peer.listen_address,
+        chaincode_address = endpoint,
+        channels = channels.list().len(),
+        "peer started"
+    );
+    Ok(support)
 }
 
 /// What reads files and opens ledgers: all that blocks at start.
@@ -320,11 +355,11 @@ fn peer_routes(
     let endorser = Endorser::new(endorser::Parts {
         channels: Arc::<Channels>::clone(channels),
         chaincodes: Arc::<ChaincodeSupport>::clone(support),
-        decorators: Arc::new(DecoratorPlugins(registry.decorators())),
     });
     let endorser = EndorserServer::new(EndorserParts {
         chain: registry.auth_chain(),
         filters: plugins::filter_names(registry),
+        decorators: registry.decorators(),
         endorser: Arc::new(endorser),
         concurrency: config.peer.limits.endorser_service,
         max_recv: config.peer.max_recv_msg_size,
@@ -365,27 +400,4 @@ async fn start_orderer(
         bound,
     )?;
     Ok(Some(orderer))
-}
-
-/// The decorator plugins as the endorser sees them.
-struct DecoratorPlugins(DecoratorChain);
-
-#[async_trait]
-impl Decorators for DecoratorPlugins {
-    async fn decorate(
-        &self,
-        proposal: &UnpackedProposal,
-        input: ChaincodeInput,
-    ) -> Result<ChaincodeInput, Box<dyn std::error::Error + Send + Sync>> {
-        let facts = ParsedRequest {
-            proposal_bytes: proposal.signed.proposal_bytes.clone(),
-            signature: proposal.signed.signature.clone(),
-            channel_id: proposal.channel.to_string(),
-            tx_id: proposal.tx_id.to_string(),
-            chaincode_name: proposal.chaincode.clone(),
-            creator_cert: Bytes::new(),
-            ..ParsedRequest::default()
-        };
-        Ok(self.0.decorate(&Arc::new(facts), input).await?)
-    }
 }

@@ -105,7 +105,7 @@
 //! * A panic is caught and costs its own request; it is still a bug. Build with `panic = "unwind"`.
 //! * Hooks run on the peer's threads: do not block, and keep this library's own tokio out of them. Sleep with
 //!   `init.host.sleep_ms`; for sockets use `rt::spawn` (feature `rt`).
-//! * `tracing` works, and goes to the peer's log with the plugin's name. Do not print.
+//! * `tracing` and `log` work, and go to the peer's log with the plugin's name. Do not print.
 //! * A configuration that the constructor cannot use is [`PluginError::config`]; it stops the peer at start.
 //!
 //! # Versions

@@ -1,7 +1,7 @@
-//! Sends the plugin's `tracing` events and its panics to the peer's log.
+//! Sends the plugin's `tracing` events, `log` records and panics to the peer's log.
 //!
 //! A plugin has its own copy of `tracing` and of the standard library, so the peer's subscriber and panic
-//! hook never see what happens in here. The first constructor of a library installs both.
+//! hook never see what happens in here. The first constructor of a library installs them.
 
 use crate::host::HostRef;
 use abi_stable::std_types::{RSlice, RStr, Tuple2};
@@ -11,18 +11,23 @@ use std::sync::Once;
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_log::NormalizeEvent;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 static INSTALL: Once = Once::new();
 
-/// Installs subscriber and panic hook, once per library.
+/// Installs subscriber, logger and panic hook, once per library.
 pub fn install(host: &HostRef) {
     INSTALL.call_once(|| {
         let subscriber = Registry::default().with(HostLayer(host.clone()));
         // fails only when the author has installed one already, which then wins
         if tracing::subscriber::set_global_default(subscriber).is_err() {
             tracing::debug!("plugin has a subscriber of its own");
+        }
+        // fails only when the author has installed a logger already
+        if tracing_log::LogTracer::init().is_err() {
+            tracing::debug!("plugin has a logger of its own");
         }
         let host = host.clone();
         std::panic::set_hook(Box::new(move |info| report(&host, info)));
@@ -107,9 +112,8 @@ where
     }
 
     fn on_record(&self, id: &span::Id, values: &span::Record<'_>, context: Context<'_, S>) {
-        if let Some(span) = context.span(id)
-            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
-        {
+        let Some(span) = context.span(id) else { return };
+        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
             values.record(fields);
         }
     }
@@ -127,7 +131,9 @@ where
             .iter()
             .map(|(name, value)| Tuple2(RStr::from(name.as_str()), RStr::from(value.as_str())))
             .collect();
-        let metadata = event.metadata();
+        // the bridge's events are all of one place; the record's own is in their fields
+        let of_record = event.normalized_metadata();
+        let metadata = of_record.as_ref().unwrap_or_else(|| event.metadata());
         self.0.log(
             number(metadata.level()),
             metadata.target().into(),

@@ -349,3 +349,35 @@ async fn join(
     }
     Ok((client, joined))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_node_that_does_not_start_leaves_nothing_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let lists = ["authFilters", "decorators", "platforms"];
+        let nothing = |list| Override::new(format!("peer.handlers.{list}"), serde_json::json!([]), "test");
+        let spec = NetworkSpec {
+            overrides: lists.map(nothing).to_vec(),
+            ..NetworkSpec::new(folder.path().join("net"), "mychannel")
+        };
+        let mut prepared = prepare(spec).unwrap();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        prepared.config.peer.listen_address = taken.local_addr().unwrap().to_string();
+        prepared.listeners.peer = None;
+        let error = Node::start(prepared.config, prepared.listeners)
+            .await
+            .err()
+            .unwrap();
+        assert!(format!("{error:#}").contains("could not listen on"), "{error:#}");
+        for port in [prepared.ports.orderer, prepared.ports.chaincode] {
+            assert!(
+                TcpStream::connect(("127.0.0.1", port)).is_err(),
+                "{port} is served"
+            );
+        }
+    }
+}

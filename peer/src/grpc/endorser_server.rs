@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use endorser::Endorser;
-use handlers::{AuthChain, ParsedRequest, Rejection};
+use deliver::server::client_certificate;
+use endorser::{Decorators, Endorser};
+use handlers::{AuthChain, DecoratorChain, ParsedRequest, Rejection};
 use prost::Message;
 use protos::msp::SerializedIdentity;
-use protos::peer::SignedProposal;
+use protos::peer::{ChaincodeInput, SignedProposal};
 use protos::{UnpackError, UnpackedProposal};
 use tokio::sync::Semaphore;
 use tonic::body::Body;
@@ -25,6 +27,13 @@ use super::proposal_codec::ProposalCodec;
 
 const PROCESS_PROPOSAL: &str = "/protos.Endorser/ProcessProposal";
 
+/// The plugins' name for the client's TLS certificate, as DER.
+const PEER_CERT: &str = "tls.peer-cert";
+/// The plugins' name for the W3C trace context that the client sent.
+const TRACE_PARENT: &str = "trace.parent";
+/// Longest trace context that is handed on; version 00 has 55 bytes, later ones may append.
+const MAX_TRACE_PARENT: usize = 512;
+
 /// What the service is made of.
 #[derive(Debug)]
 pub struct EndorserParts {
@@ -34,6 +43,8 @@ pub struct EndorserParts {
     pub filters: Arc<str>,
     /// What they guard.
     pub endorser: Arc<Endorser>,
+    /// The decorators between the endorser and the chaincode.
+    pub decorators: DecoratorChain,
     /// Proposals at a time (`peer.limits.concurrency.endorserService`), 0 is no limit.
     pub concurrency: usize,
     /// Largest request in bytes.
@@ -76,19 +87,10 @@ impl Inner {
             Some(Ok(slot)) => Some(slot),
             None => None,
         };
-        let remote = request
-            .remote_addr()
-            .map(|address| address.to_string())
-            .unwrap_or_default();
-        let deadline = deadline_unix_ms(
-            request
-                .metadata()
-                .get("grpc-timeout")
-                .and_then(|value| value.to_str().ok()),
-        );
+        let connection = of_connection(&request);
         let signed = request.into_inner();
         let unpacked = UnpackedProposal::try_from(signed.clone());
-        let facts = facts(signed, unpacked.as_ref().ok(), remote, deadline);
+        let facts = facts(connection, signed, unpacked.as_ref().ok());
         let span = tracing::info_span!(
             "proposal",
             channel = facts.channel_id,
@@ -116,7 +118,7 @@ impl Inner {
         unpacked: Result<UnpackedProposal, UnpackError>,
     ) -> Result<Bytes, Rejection> {
         let facts = Arc::new(facts);
-        let endorse = || self.endorse(&facts.tx_id, unpacked);
+        let endorse = || self.endorse(&facts, unpacked);
         let outcome = self.parts.chain.run(Arc::clone(&facts), endorse).await;
         if let Err(rejection) = &outcome {
             tracing::warn!(
@@ -131,10 +133,15 @@ impl Inner {
     /// The innermost of the chain: every filter has let the proposal through.
     async fn endorse(
         &self,
-        tx_id: &str,
+        facts: &Arc<ParsedRequest>,
         unpacked: Result<UnpackedProposal, UnpackError>,
     ) -> Result<Bytes, Rejection> {
-        let answer = self.parts.endorser.process_proposal(unpacked).await;
+        let tx_id = facts.tx_id.as_str();
+        let decorators = RequestDecorators {
+            chain: &self.parts.decorators,
+            facts,
+        };
+        let answer = self.parts.endorser.process_proposal(unpacked, &decorators).await;
         let answer =
             answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
         let status = answer.response.as_ref().map_or(0, |response| response.status);
@@ -154,23 +161,55 @@ impl Inner {
     }
 }
 
+/// The decorators of one request: they see the facts that the filters have seen.
+struct RequestDecorators<'a> {
+    chain: &'a DecoratorChain,
+    facts: &'a Arc<ParsedRequest>,
+}
+
+#[async_trait]
+impl Decorators for RequestDecorators<'_> {
+    async fn decorate(
+        &self,
+        _proposal: &UnpackedProposal,
+        input: ChaincodeInput,
+    ) -> Result<ChaincodeInput, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.chain.decorate(self.facts, input).await?)
+    }
+}
+
 fn code(code: u32) -> Code {
     i32::try_from(code).map_or(Code::Unknown, Code::from_i32)
 }
 
+/// What the connection and the request's headers say.
+fn of_connection<T>(request: &Request<T>) -> ParsedRequest {
+    let header = |name: &str| request.metadata().get(name);
+    let certificate = client_certificate(request).map(|der| (PEER_CERT.to_owned(), der));
+    let trace = header("traceparent")
+        .filter(|parent| parent.len() <= MAX_TRACE_PARENT)
+        .map(|parent| (TRACE_PARENT.to_owned(), Bytes::copy_from_slice(parent.as_bytes())));
+    ParsedRequest {
+        remote_addr: request
+            .remote_addr()
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+        deadline_unix_ms: deadline_unix_ms(header("grpc-timeout").and_then(|value| value.to_str().ok())),
+        attrs: certificate.into_iter().chain(trace).collect(),
+        ..ParsedRequest::default()
+    }
+}
+
 /// What plugins may know of the request; of an undecodable proposal only its bytes.
 fn facts(
+    connection: ParsedRequest,
     signed: SignedProposal,
     unpacked: Option<&UnpackedProposal>,
-    remote_addr: String,
-    deadline_unix_ms: u64,
 ) -> ParsedRequest {
     let mut facts = ParsedRequest {
         proposal_bytes: signed.proposal_bytes,
         signature: signed.signature,
-        remote_addr,
-        deadline_unix_ms,
-        ..ParsedRequest::default()
+        ..connection
     };
     if let Some(proposal) = unpacked {
         facts.channel_id = proposal.channel.to_string();
@@ -246,6 +285,21 @@ impl Service<http::Request<Body>> for EndorserServer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clients_trace_context_is_handed_on() {
+        let with = |parent: &str| {
+            let mut request = Request::new(());
+            request
+                .metadata_mut()
+                .insert("traceparent", parent.parse().unwrap());
+            of_connection(&request).attrs
+        };
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(with(parent), [("trace.parent".to_owned(), Bytes::from(parent))]);
+        assert_eq!(with(&"0".repeat(MAX_TRACE_PARENT + 1)), []);
+        assert_eq!(of_connection(&Request::new(())).attrs, []);
+    }
 
     #[test]
     fn the_clients_deadline_is_read_from_its_header() {

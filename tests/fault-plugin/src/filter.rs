@@ -35,11 +35,21 @@ impl Drop for FaultFilter {
 pub(crate) fn new(init: Init<'_>) -> Result<FaultFilter> {
     let instance = init.instance.as_str().to_owned();
     tracing::info!(instance, "constructed");
+    log::info!("constructed {instance}, says log");
     Ok(FaultFilter {
         mode: crate::mode_of(&init)?,
         instance,
         host: init.host,
     })
+}
+
+/// Reads where nothing is mapped.
+#[allow(unsafe_code, reason = "this plugin is there to misbehave")]
+fn segv() -> ! {
+    // SAFETY: there is none: the process is meant to end here.
+    // JUSTIFICATION: safe code cannot cause this signal.
+    unsafe { std::ptr::without_provenance::<u8>(16).read_volatile() };
+    std::process::abort()
 }
 
 impl FaultFilter {
@@ -64,9 +74,14 @@ impl Filter for FaultFilter {
             "respond" => Ok(Flow::Respond(b"own answer".to_vec())),
             "respond too much" => Ok(Flow::Respond(vec![0; 101 << 20])),
             "hang" => pending().await,
-            "block" => loop {
-                std::thread::park();
-            },
+            "block" => {
+                tracing::info!("entered block");
+                loop {
+                    std::thread::park();
+                }
+            }
+            "abort" => std::process::abort(),
+            "segv" => segv(),
             "sleep" => {
                 self.host.sleep_ms(5).await;
                 Ok(Flow::Continue)

@@ -26,6 +26,9 @@ fn mode_of(init: &Init<'_>) -> Result<String> {
     match options.mode.as_str() {
         "panic in constructor" => panic!("constructor fault"),
         "refuse config" => Err(PluginError::config("mode is not to my taste")),
+        "hang in constructor" => loop {
+            std::thread::park();
+        },
         "fail in constructor" => Err(PluginError::unknown("no licence")),
         _ => Ok(options.mode),
     }

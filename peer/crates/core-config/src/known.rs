@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Duration,
     /// Blank-separated text or a list.
     Texts,
+    /// A list of texts with blanks in them, or a single one.
+    List,
     /// The same for paths relative to the folder of core.yaml.
     Paths,
     /// The same for paths relative to whatever states them: the file's folder, the program's for the

@@ -32,9 +32,10 @@ pub(crate) fn canonical(kind: Kind, value: Value, folders: Folders<'_>) -> Resul
         Kind::Integer => integer(&value).map(Value::from).ok_or("a whole number"),
         Kind::Number => number(&value).ok_or("a number"),
         Kind::Duration => duration(value),
-        Kind::Texts => texts(value).map(Value::from),
-        Kind::Paths => Ok(all_absolute(folders.config, texts(value)?)),
-        Kind::PathsOfLayer => Ok(all_absolute(folders.layer, texts(value)?)),
+        Kind::Texts => texts(value, go_values::words).map(Value::from),
+        Kind::List => texts(value, |text| vec![text.to_owned()]).map(Value::from),
+        Kind::Paths => Ok(all_absolute(folders.config, texts(value, go_values::words)?)),
+        Kind::PathsOfLayer => Ok(all_absolute(folders.layer, texts(value, go_values::words)?)),
     }
     .map(Some)
 }
@@ -102,7 +103,8 @@ fn duration(value: Value) -> Result<Value, Expected> {
     }
 }
 
-fn texts(value: Value) -> Result<Vec<String>, Expected> {
+/// The texts of a list, in YAML or JSON as well, or those that `split` finds in a single text.
+fn texts(value: Value, split: impl Fn(&str) -> Vec<String>) -> Result<Vec<String>, Expected> {
     const EXPECTED: Expected = "a list of texts, or texts separated by blanks";
     match value {
         Value::Array(items) => items.into_iter().map(|item| text(item, EXPECTED)).collect(),
@@ -110,7 +112,7 @@ fn texts(value: Value) -> Result<Vec<String>, Expected> {
             Ok(Value::Array(items)) => items.into_iter().map(|item| text(item, EXPECTED)).collect(),
             _ => Err(EXPECTED),
         },
-        other => text(other, EXPECTED).map(|list| go_values::words(&list)),
+        other => text(other, EXPECTED).map(|list| split(&list)),
     }
 }
 

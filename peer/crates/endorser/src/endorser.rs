@@ -20,8 +20,6 @@ pub struct Parts {
     pub channels: Arc<Channels>,
     /// Runs chaincode.
     pub chaincodes: Arc<dyn Executor>,
-    /// Edits the input of chaincode.
-    pub decorators: Arc<dyn Decorators>,
 }
 
 /// The endorser. Cloning counts references.
@@ -40,7 +38,7 @@ impl Endorser {
     }
 
     /// Checks, simulates and endorses a proposal. The caller runs it in a task of its own: once begun it goes on
-    /// to its end.
+    /// to its end. `decorators` edit this proposal's input: they may know more of the request than is in it.
     ///
     /// # Errors
     /// With the text of a gRPC status when the proposal is malformed, or not allowed. Whatever goes
@@ -48,12 +46,13 @@ impl Endorser {
     pub async fn process_proposal(
         &self,
         unpacked: Result<UnpackedProposal, UnpackError>,
+        decorators: &dyn Decorators,
     ) -> Result<ProposalResponse, RejectedProposal> {
         let proposal = unpacked.map_err(|error| {
             tracing::warn!(error = wire_message(&error), "proposal does not unpack");
             RejectedProposal::from(error)
         })?;
-        match self.endorse_proposal(Arc::new(proposal)).await {
+        match self.endorse_proposal(Arc::new(proposal), decorators).await {
             Ok(response) => Ok(response),
             Err(Stopped::Rejected(error)) => {
                 tracing::warn!(error = wire_message(&error), "proposal rejected");
@@ -66,11 +65,15 @@ impl Endorser {
         }
     }
 
-    async fn endorse_proposal(&self, proposal: Arc<UnpackedProposal>) -> Result<ProposalResponse, Stopped> {
+    async fn endorse_proposal(
+        &self,
+        proposal: Arc<UnpackedProposal>,
+        decorators: &dyn Decorators,
+    ) -> Result<ProposalResponse, Stopped> {
         let parts = Arc::clone(&self.parts);
         let prepared = blocking(move || prepare(&parts.channels, &*parts.chaincodes, proposal)).await?;
         let release = Release(Arc::clone(&prepared.params));
-        let simulated = simulate(&*self.parts.chaincodes, &*self.parts.decorators, &prepared).await;
+        let simulated = simulate(&*self.parts.chaincodes, decorators, &prepared).await;
         let outcome = simulated.map_err(|failure| Stopped::Failed(failure.into()))?;
         drop(release);
         let parts = Arc::clone(&self.parts);

@@ -65,7 +65,8 @@ impl Executor for ChaincodeSupport {
     }
 }
 
-/// The configured decorators. What the client put into the decorations is gone when they are called.
+/// The configured decorators, for one request. What the client put into the decorations is gone when they are
+/// called.
 #[async_trait]
 pub trait Decorators: Send + Sync {
     /// The input that the chaincode gets.

@@ -150,6 +150,7 @@ struct Scene {
     network: TestNetwork,
     channel: Arc<Channel>,
     executor: Arc<FakeExecutor>,
+    decorators: FakeDecorators,
     endorser: Endorser,
 }
 
@@ -166,12 +167,12 @@ impl Scene {
         let endorser = Endorser::new(Parts {
             channels,
             chaincodes: Arc::<FakeExecutor>::clone(&executor),
-            decorators: Arc::new(decorators),
         });
         Self {
             network,
             channel,
             executor,
+            decorators,
             endorser,
         }
     }
@@ -181,13 +182,14 @@ impl Scene {
     }
 
     async fn response(&self, proposal: &TestProposal) -> ProposalResponse {
-        let answered = self.endorser.process_proposal(Ok(proposal.unpack())).await;
+        let unpacked = Ok(proposal.unpack());
+        let answered = self.endorser.process_proposal(unpacked, &self.decorators).await;
         answered.unwrap_or_else(|rejected| panic!("rejected: {rejected}"))
     }
 
     async fn rejection(&self, proposal: &TestProposal) -> String {
         self.endorser
-            .process_proposal(Ok(proposal.unpack()))
+            .process_proposal(Ok(proposal.unpack()), &self.decorators)
             .await
             .unwrap_err()
             .text

@@ -1,12 +1,12 @@
 //! [`AuthChain`]: the auth filters around the endorser.
 
-use crate::instance::{Instance, PluginInfo};
+use crate::instance::{Instance, Patience, PluginInfo, client_left};
 use crate::metrics::PluginStats;
 use crate::rejection::Rejection;
 use crate::request::{ParsedRequest, view};
 use abi_stable::std_types::RResult;
 use bytes::Bytes;
-use plugin_api::{Action, AuthFilterObject, Before, Code, PluginError, Request, Res, SharedBytes, State};
+use plugin_api::{Action, AuthFilterObject, Before, PluginError, Request, Res, SharedBytes, State};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl AuthChain {
             Err(error) => Err(Rejection::from(error)),
         };
         for Entered { filter, state } in entered.into_iter().rev() {
-            outcome = after(filter, &request, &seen, state, outcome).await;
+            outcome = after(filter, &seen, state, outcome).await;
         }
         outcome
     }
@@ -83,8 +83,8 @@ impl AuthChain {
         entered: &mut Vec<Entered<'a>>,
     ) -> Result<Option<Bytes>, PluginError> {
         for filter in self.filters.iter() {
-            let limit = limit(filter, request)?;
-            let answer = filter.run(limit, |object| object.before(seen.clone())).await?;
+            let patience = patience(filter, request)?;
+            let answer = filter.run(patience, |object| object.before(seen.clone())).await?;
             let Before {
                 action,
                 wants_after,
@@ -108,19 +108,22 @@ impl AuthChain {
 
 async fn after(
     filter: &FilterInstance,
-    request: &ParsedRequest,
     seen: &Request,
     state: State,
     outcome: Result<Bytes, Rejection>,
 ) -> Result<Bytes, Rejection> {
-    let limit = limit(filter, request)?;
+    // a filter that asked for it sees the outcome, whether or not the client still waits for it
+    let patience = Patience {
+        own: filter.timeout,
+        client: None,
+    };
     let original = outcome.as_ref().ok().cloned();
     let outcome: Res<SharedBytes> = match outcome {
         Ok(bytes) => RResult::ROk(SharedBytes::from_owner(bytes)),
         Err(rejection) => RResult::RErr(rejection.into()),
     };
     let answer = filter
-        .run(limit, |object| object.after(seen.clone(), state, outcome))
+        .run(patience, |object| object.after(seen.clone(), state, outcome))
         .await?;
     match original {
         // most filters hand on what they got
@@ -140,11 +143,14 @@ fn bounded(filter: &FilterInstance, answer: Bytes) -> Result<Bytes, PluginError>
     Ok(answer)
 }
 
-/// The hook's deadline, which is never past the client's.
-fn limit(filter: &FilterInstance, request: &ParsedRequest) -> Result<Duration, PluginError> {
-    match request.time_left() {
-        None => Ok(filter.timeout),
-        Some(Duration::ZERO) => Err(PluginError::new(Code(4), "the client's deadline has passed")),
-        Some(left) => Ok(left.min(filter.timeout)),
+/// The deadline of `before`, which is never past the client's.
+fn patience(filter: &FilterInstance, request: &ParsedRequest) -> Result<Patience, PluginError> {
+    let client = request.time_left();
+    if client == Some(Duration::ZERO) {
+        return Err(client_left());
     }
+    Ok(Patience {
+        own: filter.timeout,
+        client,
+    })
 }

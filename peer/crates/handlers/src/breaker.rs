@@ -21,6 +21,19 @@ pub(crate) struct Breaker {
 struct State {
     failures: u32,
     open_until: Option<Instant>,
+    /// Whether a probe is under way.
+    probing: bool,
+}
+
+/// What a failure does to the breaker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Failure {
+    /// One in a row that is not long enough yet.
+    Counted,
+    /// The last one of the row.
+    Opens,
+    /// One more, of a probe or of a call that was under way.
+    StaysOpen,
 }
 
 impl Breaker {
@@ -37,6 +50,7 @@ impl Breaker {
             Some(_) => {
                 // this call is the probe; others wait for its result
                 state.open_until = Some(now + OPEN);
+                state.probing = true;
                 true
             }
         }
@@ -49,17 +63,30 @@ impl Breaker {
         }
     }
 
-    /// Counts a failure; true when the breaker opens with this one.
-    pub(crate) fn failed(&self) -> bool {
+    /// Takes a call back that ended without saying anything about the plugin: it was not the probe.
+    pub(crate) fn undecided(&self) {
+        if self.touched.load(Ordering::Relaxed) {
+            let mut state = self.state.lock();
+            if state.open_until.is_some() && state.probing {
+                state.open_until = Some(Instant::now());
+                state.probing = false;
+            }
+        }
+    }
+
+    /// Counts a failure.
+    pub(crate) fn failed(&self) -> Failure {
         let mut state = self.state.lock();
         self.touched.store(true, Ordering::Relaxed);
         state.failures = state.failures.saturating_add(1);
+        state.probing = false;
         if state.failures < FAILURES {
-            return false;
+            return Failure::Counted;
         }
-        let opens = state.open_until.is_none();
-        state.open_until = Some(Instant::now() + OPEN);
-        opens
+        match state.open_until.replace(Instant::now() + OPEN) {
+            None => Failure::Opens,
+            Some(_) => Failure::StaysOpen,
+        }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -75,10 +102,10 @@ mod tests {
     async fn opens_after_five_failures_and_lets_one_probe_through() {
         let breaker = Breaker::default();
         for _ in 1..FAILURES {
-            assert!(!breaker.failed());
+            assert_eq!(breaker.failed(), Failure::Counted);
             assert!(breaker.admits());
         }
-        assert!(breaker.failed());
+        assert_eq!(breaker.failed(), Failure::Opens);
         assert!(!breaker.admits());
         tokio::time::advance(OPEN).await;
         assert!(breaker.admits());
@@ -88,11 +115,28 @@ mod tests {
         assert!(!breaker.is_open());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_says_nothing_lets_the_next_call_try() {
+        let breaker = Breaker::default();
+        for _ in 0..FAILURES {
+            breaker.failed();
+        }
+        breaker.undecided();
+        assert!(!breaker.admits(), "it was no probe");
+        tokio::time::advance(OPEN).await;
+        assert!(breaker.admits());
+        breaker.undecided();
+        assert!(breaker.admits(), "nobody knows more than before");
+        assert_eq!(breaker.failed(), Failure::StaysOpen);
+        breaker.undecided();
+        assert!(!breaker.admits());
+    }
+
     #[test]
     fn a_success_in_between_starts_the_count_again() {
         let breaker = Breaker::default();
         for _ in 0..3 * FAILURES {
-            assert!(!breaker.failed());
+            assert_eq!(breaker.failed(), Failure::Counted);
             breaker.succeeded();
         }
         assert!(breaker.admits());

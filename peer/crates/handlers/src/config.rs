@@ -38,6 +38,15 @@ pub struct Config {
     pub facts: BTreeMap<String, String>,
 }
 
+impl Config {
+    /// Entries of `denyToolchains` that every plugin's compiler begins with, and their places: lists that came
+    /// apart at their blanks.
+    pub(crate) fn boundless_denials(&self) -> impl Iterator<Item = (usize, &String)> {
+        let denied = self.deny_toolchains.iter().enumerate();
+        denied.filter(|(_, denied)| matches!(denied.trim(), "" | "rustc"))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

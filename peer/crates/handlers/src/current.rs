@@ -1,5 +1,6 @@
 //! Which plugin this thread is inside of, so that log lines (and a crash) can be attributed.
 
+use crate::metrics::Counters;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::cell::Cell;
@@ -7,7 +8,9 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 thread_local! {
     static CURRENT: Cell<Option<&'static str>> = const { Cell::new(None) };
@@ -45,16 +48,16 @@ pub(crate) fn inside<T>(name: &'static str, call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Polls a plugin's future as instance `name`; `None` when it panicked past its own fence.
+/// Polls a plugin's future as its instance, with the clock running; `None` when it panicked past its own fence.
 pub(crate) struct Inside<F> {
-    name: &'static str,
+    counters: Arc<Counters>,
     future: futures::future::CatchUnwind<AssertUnwindSafe<F>>,
 }
 
 impl<F: Future + Unpin> Inside<F> {
-    pub(crate) fn new(name: &'static str, future: F) -> Self {
+    pub(crate) fn new(counters: Arc<Counters>, future: F) -> Self {
         Self {
-            name,
+            counters,
             future: AssertUnwindSafe(future).catch_unwind(),
         }
     }
@@ -64,7 +67,10 @@ impl<F: Future + Unpin> Future for Inside<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let name = self.name;
-        inside(name, || self.future.poll_unpin(context).map(Result::ok))
+        let started = Instant::now();
+        let name = self.counters.instance();
+        let polled = inside(name, || self.future.poll_unpin(context).map(Result::ok));
+        self.counters.polled(started.elapsed());
+        polled
     }
 }

@@ -10,6 +10,7 @@ use plugin_api::{DecoratorObject, PluginError, Request, Res};
 use protos::peer::ChaincodeInput;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 use thiserror::Error;
 use tracing::warn;
 
@@ -94,23 +95,16 @@ impl DecoratorInstance {
     }
 
     async fn attempt(&self, seen: &Request, input: ChaincodeInput) -> Result<ChaincodeInput, PluginError> {
-        let _place = self.instance.admit()?;
-        let editing = Editing::new(input);
-        let ended = match self.instance.info.executor {
-            Executor::Inline => Ended::Answered(edit(&self.instance, seen, editing)),
-            Executor::Isolated => self.edit_elsewhere(seen.clone(), editing).await,
-        };
-        self.instance.conclude(ended)
-    }
-
-    async fn edit_elsewhere(&self, seen: Request, editing: Editing) -> Ended<ChaincodeInput> {
-        let instance = Arc::clone(&self.instance);
-        let task = tokio::task::spawn_blocking(move || edit(&instance, &seen, editing));
-        match tokio::time::timeout(self.instance.timeout, task).await {
-            Ok(Ok(answer)) => Ended::Answered(answer),
-            Ok(Err(_panicked)) => Ended::Panicked,
-            Err(_elapsed) => Ended::Late,
+        let (instance, editing) = (&self.instance, Editing::new(input));
+        if instance.info.executor == Executor::Isolated {
+            let seen = seen.clone();
+            return instance
+                .run_blocking(instance.timeout, move |instance| edit(instance, &seen, editing))
+                .await;
         }
+        let _place = instance.admit()?;
+        let started = Instant::now();
+        instance.conclude(started, Ended::Answered(edit(instance, seen, editing)))
     }
 }
 

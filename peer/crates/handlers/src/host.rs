@@ -3,13 +3,13 @@
 //! A panic in here would cross the border and end the process: nothing may panic.
 
 use crate::current;
-use crate::metrics::PluginMetrics;
+use crate::metrics::{MAX_LABELS, PluginMetrics, count};
 use abi_stable::erased_types::TD_Opaque;
 use abi_stable::std_types::{RArc, RSlice, RStr, Tuple2};
 use async_ffi::{FfiFuture, FutureExt};
 use plugin_api::{Host, Host_TO, HostRef};
-use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -47,13 +47,46 @@ impl PluginHost {
     }
 
     fn record(&self, name: &str, value: f64, labels: Pairs<'_>) {
-        let name = format!("plugin_{}_{name}", self.instance());
-        let labels: BTreeMap<String, String> = labels
+        // one more than allowed is enough to see that there are too many
+        let labels: Vec<(&str, &str)> = labels
             .iter()
-            .map(|Tuple2(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
+            .take(MAX_LABELS + 1)
+            .map(|Tuple2(key, value)| (key.as_str(), value.as_str()))
             .collect();
-        self.metrics.record(name, labels, value);
+        self.metrics.record(self.instance(), name, &labels, value);
     }
+
+    fn write(&self, level: u8, target: &str, message: &str, fields: Pairs<'_>) {
+        let plugin = self.instance();
+        let (module, said) = (target, line(message, fields));
+        match level {
+            1 => error!(target: "plugin", plugin, module, "{said}"),
+            2 => warn!(target: "plugin", plugin, module, "{said}"),
+            3 => info!(target: "plugin", plugin, module, "{said}"),
+            4 => debug!(target: "plugin", plugin, module, "{said}"),
+            _ => trace!(target: "plugin", plugin, module, "{said}"),
+        }
+    }
+
+    fn sleep(&self, duration: Duration) -> FfiFuture<()> {
+        // the peer's own timer: threads of an isolated plugin have none
+        let Some(runtime) = self.runtime.clone().or_else(|| Handle::try_current().ok()) else {
+            // no runtime of the peer in sight: the plugin was loaded outside of one (a tool, a test)
+            return std::future::ready(()).into_ffi();
+        };
+        let _entered = runtime.enter();
+        tokio::time::sleep(duration).into_ffi()
+    }
+}
+
+/// Keeps a panic on this side of the border, where it would end the process: a subscriber, an allocator, a
+/// timer of a runtime that is gone may panic.
+fn fenced<T>(otherwise: impl FnOnce() -> T, call: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
+        // its destructor might panic as well
+        std::mem::forget(payload);
+        otherwise()
+    })
 }
 
 fn line(message: &str, fields: Pairs<'_>) -> String {
@@ -74,46 +107,36 @@ fn line(message: &str, fields: Pairs<'_>) -> String {
 
 impl Host for PluginHost {
     fn log_enabled(&self, level: u8, _target: RStr<'_>) -> bool {
-        match level {
+        let written = || match level {
             1 => enabled!(target: "plugin", Level::ERROR),
             2 => enabled!(target: "plugin", Level::WARN),
             3 => enabled!(target: "plugin", Level::INFO),
             4 => enabled!(target: "plugin", Level::DEBUG),
             _ => enabled!(target: "plugin", Level::TRACE),
-        }
+        };
+        fenced(|| false, written)
     }
 
     fn log(&self, level: u8, target: RStr<'_>, message: RStr<'_>, fields: Pairs<'_>) {
-        let plugin = self.instance();
-        let (module, said) = (target.as_str(), line(message.as_str(), fields));
-        match level {
-            1 => error!(target: "plugin", plugin, module, "{said}"),
-            2 => warn!(target: "plugin", plugin, module, "{said}"),
-            3 => info!(target: "plugin", plugin, module, "{said}"),
-            4 => debug!(target: "plugin", plugin, module, "{said}"),
-            _ => trace!(target: "plugin", plugin, module, "{said}"),
-        }
+        fenced(
+            || (),
+            || self.write(level, target.as_str(), message.as_str(), fields),
+        );
     }
 
     fn counter_add(&self, name: RStr<'_>, value: u64, labels: Pairs<'_>) {
-        // exact up to 2^53, as in every Prometheus counter
-        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map_or(0.0, f64::from);
-        let value = half(value >> 32) * 4_294_967_296.0 + half(value);
-        self.record(name.as_str(), value, labels);
+        fenced(|| (), || self.record(name.as_str(), count(value), labels));
     }
 
     fn observe(&self, name: RStr<'_>, value: f64, labels: Pairs<'_>) {
-        self.record(name.as_str(), value, labels);
+        fenced(|| (), || self.record(name.as_str(), value, labels));
     }
 
     fn sleep_ms(&self, milliseconds: u64) -> FfiFuture<()> {
-        let duration = Duration::from_millis(milliseconds);
-        let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtime.clone()) else {
-            // no runtime of the peer in sight: the plugin was loaded outside of one (a tool, a test)
-            return std::future::ready(()).into_ffi();
-        };
-        let _entered = runtime.enter();
-        tokio::time::sleep(duration).into_ffi()
+        fenced(
+            || std::future::ready(()).into_ffi(),
+            || self.sleep(Duration::from_millis(milliseconds)),
+        )
     }
 }
 
@@ -126,6 +149,12 @@ mod tests {
         let fields = [Tuple2(RStr::from("a"), RStr::from("1"))];
         assert_eq!(line("said", RSlice::from_slice(&fields)), "said a=1");
         assert_eq!(line(&"é".repeat(MAX_LINE), RSlice::EMPTY).len(), MAX_LINE);
+    }
+
+    #[test]
+    fn a_panic_stays_on_this_side() {
+        assert_eq!(fenced(|| 1, || panic!("in the peer")), 1);
+        assert_eq!(fenced(|| 1, || 2), 2);
     }
 
     #[test]

@@ -1,25 +1,30 @@
 //! [`Instance`]: one constructed plugin, with what keeps the peer safe from it: a limit of calls at once, a
-//! deadline, a breaker, counters.
+//! deadline, a breaker, threads of its own, counters.
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Failure};
 use crate::config::Executor;
 use crate::current::{Inside, inside};
 use crate::kind::Kind;
-use crate::metrics::{Counters, Outcome, PluginStats};
-use crate::threads::Threads;
+use crate::metrics::{Counters, Health, Outcome, PluginStats};
+use crate::threads::{MAX_REPLACEMENTS, Recovery, Running, Shape, Threads};
 use abi_stable::std_types::RResult;
 use async_ffi::FfiFuture;
 use futures::poll;
 use plugin_api::{Code, PluginError, Res};
 use serde::Serialize;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{error, warn};
 
 /// Calls of one instance at the same time.
 const MAX_IN_FLIGHT: usize = 256;
+/// Threads of a decorator. Its calls are short; what hangs is replaced.
+const DECORATOR_THREADS: usize = 4;
+/// Threads of a platform; packing and unpacking needs memory.
+const PLATFORM_THREADS: usize = 4;
 
 /// What `peer plugin list` shows of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,45 +65,88 @@ pub(crate) struct Instance<T: Send + 'static> {
     object: Option<T>,
     threads: Option<Threads>,
     breaker: Breaker,
-    in_flight: AtomicUsize,
-    counters: Counters,
+    /// Given up until the next reload: its threads were replaced too often.
+    failed: AtomicBool,
+    in_flight: Arc<AtomicUsize>,
+    counters: Arc<Counters>,
 }
 
-/// A place among the calls at once.
-pub(crate) struct Place<'a>(&'a AtomicUsize);
+/// A place among the calls at once. Whoever occupies a thread with the call keeps it.
+pub(crate) struct Place(Arc<AtomicUsize>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
+/// How long a call is waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// The plugin's own deadline.
+    pub(crate) own: Duration,
+    /// What is left of the client's, if it has one.
+    pub(crate) client: Option<Duration>,
+}
+
+impl Patience {
+    fn limit(self) -> Duration {
+        self.client.map_or(self.own, |client| client.min(self.own))
+    }
+
+    /// Whose patience ended. A client can make its own as short as it likes: that is nobody's failure.
+    fn over<R>(self) -> Ended<R> {
+        match self.client {
+            Some(client) if client < self.own => Ended::ClientLeft,
+            _ => Ended::Late,
+        }
+    }
+}
+
 impl<T: Send + 'static> Instance<T> {
     pub(crate) fn new(name: &'static str, info: PluginInfo, object: T) -> Self {
-        let isolated = info.kind == Kind::AuthFilter && info.executor == Executor::Isolated;
+        let shape = match (info.kind, info.executor) {
+            (Kind::AuthFilter, Executor::Isolated) => Some(Shape::Futures),
+            (Kind::Decorator, Executor::Isolated) => Some(Shape::Blocking(DECORATOR_THREADS)),
+            (Kind::Platform, _) => Some(Shape::Blocking(PLATFORM_THREADS)),
+            (Kind::AuthFilter | Kind::Decorator, Executor::Inline) => None,
+        };
         Self {
             name,
             timeout: Duration::from_millis(info.timeout_ms),
             info,
             object: Some(object),
-            threads: isolated.then(|| Threads::new(name)),
+            threads: shape.map(|shape| Threads::new(name, shape)),
             breaker: Breaker::default(),
-            in_flight: AtomicUsize::new(0),
-            counters: Counters::default(),
+            failed: AtomicBool::new(false),
+            in_flight: Arc::default(),
+            counters: Arc::new(Counters::new(name)),
         }
     }
 
     pub(crate) fn stats(&self) -> PluginStats {
-        let stuck = self.threads.as_ref().map_or(0, Threads::stuck);
-        self.counters.snapshot(self.name, self.breaker.is_open(), stuck)
+        let health = Health {
+            breaker_open: self.breaker.is_open(),
+            stuck: self.stuck(),
+            failed: self.failed.load(Ordering::Relaxed),
+        };
+        self.counters.snapshot(self.info.kind, health)
     }
 
-    /// A place for one call, unless the breaker is open or too many calls are under way.
-    pub(crate) fn admit(&self) -> Result<Place<'_>, PluginError> {
-        let place = Place(&self.in_flight);
+    fn stuck(&self) -> usize {
+        self.threads.as_ref().map_or(0, Threads::stuck)
+    }
+
+    /// A place for one call, unless the instance cannot be called now.
+    pub(crate) fn admit(&self) -> Result<Place, PluginError> {
+        let place = Place(Arc::clone(&self.in_flight));
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let reason = if before >= MAX_IN_FLIGHT {
+        let reason = if self.failed.load(Ordering::Relaxed) {
+            "has been given up until the next reload"
+        } else if before >= MAX_IN_FLIGHT {
             "has too many calls under way"
+        } else if self.info.kind == Kind::Platform && self.stuck() >= PLATFORM_THREADS {
+            "has no thread left: calls that were given up still occupy them"
         } else if !self.breaker.admits() {
             "is switched off for a while after repeated failures"
         } else {
@@ -120,52 +168,61 @@ impl<T: Send + 'static> Instance<T> {
     /// Runs an asynchronous call to its end or its deadline, where the instance is meant to run.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
-        limit: Duration,
+        patience: Patience,
         start: impl FnOnce(&T) -> FfiFuture<Res<R>>,
     ) -> Result<R, PluginError> {
         let _place = self.admit()?;
-        let future = Inside::new(self.name, self.call(start)?);
+        let started = Instant::now();
+        let future = Inside::new(Arc::clone(&self.counters), self.call(start)?);
         let ended = match &self.threads {
-            None => self.run_here(limit, future).await,
-            Some(threads) => self.run_there(threads, limit, future).await,
+            None => run_here(patience, future).await,
+            Some(threads) => self.wait(patience, threads.spawn(future)).await,
         };
-        self.conclude(ended)
+        self.conclude(started, ended)
     }
 
-    async fn run_here<R>(&self, limit: Duration, future: Inside<FfiFuture<Res<R>>>) -> Ended<R> {
-        let mut future = pin!(future);
-        // most hooks end at once; a timer costs more than they do
-        if let Poll::Ready(ended) = poll!(&mut future) {
-            return Ended::of(ended);
-        }
-        tokio::time::timeout(limit, future)
-            .await
-            .map_or(Ended::Late, Ended::of)
+    /// Runs a call that blocks on the instance's own threads.
+    pub(crate) async fn run_blocking<R: Send + 'static>(
+        self: &Arc<Self>,
+        own: Duration,
+        call: impl FnOnce(&Self) -> Res<R> + Send + 'static,
+    ) -> Result<R, PluginError>
+    where
+        T: Sync,
+    {
+        let place = self.admit()?;
+        let started = Instant::now();
+        let instance = Arc::clone(self);
+        let running = self.threads.as_ref().and_then(|threads| {
+            threads.spawn_blocking(move || {
+                // freed when the call has really ended, not when somebody stopped waiting for it
+                let _place = place;
+                Some(call(&instance))
+            })
+        });
+        let ended = self.wait(Patience { own, client: None }, running).await;
+        self.conclude(started, ended)
     }
 
-    async fn run_there<R: Send + 'static>(
+    async fn wait<R>(
         &self,
-        threads: &Threads,
-        limit: Duration,
-        future: Inside<FfiFuture<Res<R>>>,
+        patience: Patience,
+        running: Option<Running<Option<Option<Res<R>>>>>,
     ) -> Ended<R> {
-        let Some(mut running) = threads.spawn(future) else {
-            return Ended::Answered(RResult::RErr(
-                self.failure("has been given up, its threads are stuck"),
-            ));
+        let Some(mut running) = running else {
+            return Ended::Answered(RResult::RErr(self.failure("has no threads")));
         };
-        match tokio::time::timeout(limit, &mut running.task).await {
-            Ok(Ok(ended)) => Ended::of(ended),
-            Ok(Err(_cancelled_or_panicked)) => Ended::Panicked,
-            Err(_elapsed) => {
-                running.abandon();
-                Ended::Late
-            }
+        match tokio::time::timeout(patience.limit(), &mut running.task).await {
+            Ok(Ok(Some(answer))) => Ended::of(answer),
+            Ok(Err(broken)) if broken.is_panic() => Ended::Panicked,
+            // its threads went away under it, which is not the plugin's doing
+            Ok(_) => Ended::Stopped,
+            Err(_elapsed) => patience.over(),
         }
     }
 
     /// Books a call's end and turns it into its result.
-    pub(crate) fn conclude<R>(&self, ended: Ended<R>) -> Result<R, PluginError> {
+    pub(crate) fn conclude<R>(&self, started: Instant, ended: Ended<R>) -> Result<R, PluginError> {
         let (outcome, result) = match ended {
             Ended::Answered(RResult::ROk(value)) => (Outcome::Done, Ok(value)),
             Ended::Answered(RResult::RErr(error)) if error.code == Code::PANIC => {
@@ -174,11 +231,14 @@ impl<T: Send + 'static> Instance<T> {
             Ended::Answered(RResult::RErr(error)) => (Outcome::Error, Err(error)),
             Ended::Panicked => (Outcome::Panic, Err(self.failure("failed"))),
             Ended::Late => (Outcome::Timeout, Err(self.late())),
+            Ended::ClientLeft => (Outcome::Undecided, Err(client_left())),
+            Ended::Stopped => (Outcome::Undecided, Err(self.failure("was stopped"))),
         };
-        self.counters.count(outcome);
+        self.counters.ended(outcome, started.elapsed());
         match outcome {
             Outcome::Panic | Outcome::Timeout => self.note_failure(outcome),
-            Outcome::Done | Outcome::Error | Outcome::Refused => self.breaker.succeeded(),
+            Outcome::Done | Outcome::Error => self.breaker.succeeded(),
+            Outcome::Undecided | Outcome::Refused => self.breaker.undecided(),
         }
         result
     }
@@ -191,18 +251,31 @@ impl<T: Send + 'static> Instance<T> {
             "plugin call failed"
         );
         // nobody asks a platform's breaker: its calls are rare, and each has its own sources
-        if self.info.kind != Kind::Platform && self.breaker.failed() {
-            error!(
+        if self.info.kind == Kind::Platform {
+            return;
+        }
+        match self.breaker.failed() {
+            Failure::Counted => return,
+            Failure::Opens => error!(
                 plugin = self.name,
                 "plugin switched off for a while after repeated failures"
+            ),
+            Failure::StaysOpen => {}
+        }
+        let recovery = self.threads.as_ref().map(Threads::recover);
+        if recovery == Some(Recovery::GivenUp) && !self.failed.swap(true, Ordering::Relaxed) {
+            error!(
+                plugin = self.name,
+                stuck = self.stuck(),
+                replacements = MAX_REPLACEMENTS,
+                "plugin given up until the next reload"
             );
         }
     }
 
     fn late(&self) -> PluginError {
-        // gRPC DEADLINE_EXCEEDED
         let text = format!("{} {} did not answer in time", self.info.kind.name(), self.name);
-        PluginError::new(Code(4), text)
+        PluginError::new(DEADLINE_EXCEEDED, text)
     }
 
     pub(crate) fn failure(&self, what: &str) -> PluginError {
@@ -213,11 +286,35 @@ impl<T: Send + 'static> Instance<T> {
     }
 }
 
+/// gRPC's code.
+const DEADLINE_EXCEEDED: Code = Code(4);
+
+/// What a client gets (if it still listens) whose own deadline has passed.
+pub(crate) fn client_left() -> PluginError {
+    PluginError::new(DEADLINE_EXCEEDED, "the client's deadline has passed")
+}
+
+async fn run_here<R>(patience: Patience, future: Inside<FfiFuture<Res<R>>>) -> Ended<R> {
+    let mut future = pin!(future);
+    // most hooks end at once; a timer costs more than they do
+    if let Poll::Ready(ended) = poll!(&mut future) {
+        return Ended::of(ended);
+    }
+    tokio::time::timeout(patience.limit(), future)
+        .await
+        .map_or_else(|_elapsed| patience.over(), Ended::of)
+}
+
 /// How a call ended.
 pub(crate) enum Ended<R> {
     Answered(Res<R>),
     Panicked,
+    /// The plugin's own deadline has passed.
     Late,
+    /// The client's deadline has passed.
+    ClientLeft,
+    /// The peer has stopped it.
+    Stopped,
 }
 
 impl<R> Ended<R> {

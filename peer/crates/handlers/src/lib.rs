@@ -8,7 +8,9 @@
 mod auth_chain;
 mod breaker;
 mod config;
+mod crash;
 mod current;
+mod deadline;
 mod decorator_chain;
 mod host;
 mod input_editor;
@@ -28,12 +30,13 @@ mod threads;
 
 pub use auth_chain::AuthChain;
 pub use config::{BuiltIn, Config, Entry, Executor, OnError};
+pub use crash::report_crashes;
 pub use decorator_chain::{DecorateError, DecoratorChain};
 pub use instance::PluginInfo;
 pub use kind::Kind;
 pub use load_error::{LoadError, LoadErrors, Refusal};
 pub use manifest::{Manifest, inspect};
-pub use metrics::{Metric, PluginStats};
+pub use metrics::{Metric, PluginStats, Timing};
 pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
 pub use registry::{Registry, api_version};
 pub use rejection::Rejection;

@@ -1,6 +1,6 @@
 //! [`Platforms`]: the loaded chaincode languages.
 
-use crate::instance::{Ended, Instance, PluginInfo};
+use crate::instance::{Instance, PluginInfo};
 use crate::metrics::PluginStats;
 use crate::rejection::bounded;
 use abi_stable::std_types::{RResult, RSlice, Tuple2};
@@ -13,10 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::Semaphore;
 
-/// Calls of one platform at the same time; packing and unpacking needs memory.
-const MAX_AT_ONCE: usize = 4;
 /// Deadline of a call that packs or plans, unless the entry says otherwise.
 const LONG: Duration = Duration::from_secs(300);
 /// Largest result of a platform: nothing larger fits into a message.
@@ -158,7 +155,7 @@ impl Platforms {
     }
 }
 
-/// A chaincode language. Messages go in as their protobuf encoding. Calls run on the blocking pool.
+/// A chaincode language. Messages go in as their protobuf encoding. Calls run on threads of its own, a few at a time.
 #[derive(Clone)]
 pub struct Platform {
     instance: Arc<Instance<PlatformObject>>,
@@ -166,7 +163,6 @@ pub struct Platform {
     by_chaincode: Arc<BTreeMap<String, Arc<Instance<PlatformObject>>>>,
     chaincode_type: String,
     long: Duration,
-    at_once: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Platform {
@@ -183,13 +179,11 @@ impl Platform {
         chaincode_type: String,
         timeout: Option<Duration>,
     ) -> Self {
-        let at_once = Arc::new(Semaphore::new(MAX_AT_ONCE));
         Self {
             instance,
             by_chaincode: Arc::new(by_chaincode),
             chaincode_type,
             long: timeout.unwrap_or(LONG),
-            at_once,
         }
     }
 
@@ -330,32 +324,11 @@ impl Platform {
         call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
     ) -> Result<R, PlatformError> {
         let limit = if takes_long { self.long } else { instance.timeout };
-        let elsewhere = self.run_elsewhere(Arc::clone(&instance), call);
-        let ended = match tokio::time::timeout(limit, elsewhere).await {
-            Ok(ended) => ended,
-            Err(_elapsed) => Ended::Late,
+        let call = move |instance: &Instance<PlatformObject>| match instance.call(call) {
+            Ok(answer) => answer,
+            Err(gone) => RResult::RErr(gone),
         };
-        Ok(instance.conclude(ended)?)
-    }
-
-    async fn run_elsewhere<R: Send + 'static>(
-        &self,
-        instance: Arc<Instance<PlatformObject>>,
-        call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
-    ) -> Ended<R> {
-        let Ok(place) = Arc::clone(&self.at_once).acquire_owned().await else {
-            return Ended::Late;
-        };
-        let task = tokio::task::spawn_blocking(move || {
-            // freed when the call has really ended, not when somebody stopped waiting for it
-            let _place = place;
-            instance.call(call)
-        });
-        match task.await {
-            Ok(Ok(answer)) => Ended::Answered(answer),
-            Ok(Err(gone)) => Ended::Answered(RResult::RErr(gone)),
-            Err(_panicked) => Ended::Panicked,
-        }
+        Ok(instance.run_blocking(limit, call).await?)
     }
 }
 

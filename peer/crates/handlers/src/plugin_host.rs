@@ -9,5 +9,6 @@ mod library;
 mod place;
 
 pub(crate) use file::PluginFile;
+pub(crate) use image::Mapped;
 pub(crate) use library::{Library, Policy};
 pub(crate) use place::PluginDirs;

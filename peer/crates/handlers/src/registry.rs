@@ -3,6 +3,7 @@
 use crate::auth_chain::{AuthChain, FilterInstance};
 use crate::config::{BUILT_IN_ENDORSERS, BUILT_IN_VALIDATORS, BuiltIn, Config, Entry, OnError};
 use crate::current::intern;
+use crate::deadline::{LOADING, within};
 use crate::decorator_chain::{DecoratorChain, DecoratorInstance};
 use crate::host::host;
 use crate::instance::{Instance, PluginInfo};
@@ -11,7 +12,7 @@ use crate::load_error::{LoadError, LoadErrors, Refusal};
 use crate::metrics::{Metric, PluginMetrics, PluginStats};
 use crate::own_config::{Own, Split, split};
 use crate::platforms::{Platform, Platforms};
-use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
+use crate::plugin_host::{Library, Mapped, PluginDirs, PluginFile, Policy};
 use crate::rejection::bounded;
 use abi_stable::std_types::{ROption, RSlice, RStr, Tuple2};
 use plugin_api::{Code, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res};
@@ -55,6 +56,7 @@ impl Registry {
             refusals: Vec::new(),
             metrics: Arc::default(),
         };
+        loader.denied_toolchains();
         loader.built_in("endorsers", &config.endorsers, BUILT_IN_ENDORSERS);
         loader.built_in("validators", &config.validators, BUILT_IN_VALIDATORS);
         let filters = loader.all(Kind::AuthFilter, &config.auth_filters, Loader::auth_filter);
@@ -117,9 +119,18 @@ impl Registry {
             .collect()
     }
 
-    /// The values that plugins keep through their host.
+    /// What the peer measures of its plugins, and the values that plugins keep through their host.
     pub fn metrics(&self) -> Vec<Metric> {
-        self.metrics.snapshot()
+        let mapped = Mapped::of_process();
+        let mut metrics = vec![Metric {
+            name: "plugin_loaded_bytes".to_owned(),
+            labels: BTreeMap::new(),
+            count: mapped.libraries,
+            sum: crate::metrics::count(mapped.bytes),
+        }];
+        metrics.extend(self.stats().iter().flat_map(PluginStats::metrics));
+        metrics.extend(self.metrics.snapshot());
+        metrics
     }
 }
 
@@ -194,6 +205,20 @@ impl<'a> Loader<'a> {
         }
     }
 
+    fn denied_toolchains(&mut self) {
+        for (index, denied) in self.config.boundless_denials() {
+            self.refusals.push(Refusal {
+                config_path: format!("peer.handlers.denyToolchains[{index}]"),
+                name: denied.clone(),
+                file: None,
+                error: wrong(
+                    "a compiler with its version, such as \"rustc 1.98.0\"",
+                    format!("{denied:?}"),
+                ),
+            });
+        }
+    }
+
     fn built_in(&mut self, key: &str, entries: &BTreeMap<String, BuiltIn>, known: (&str, &str)) {
         for (name, built_in) in entries {
             if (name.as_str(), built_in.name.as_str()) == known && built_in.library.is_empty() {
@@ -254,8 +279,11 @@ impl<'a> Loader<'a> {
             let own = platform(name, &merged, &facts).map_err(|error| of_chaincode(error, &chaincode))?;
             by_chaincode.insert(chaincode, own);
         }
-        let chaincode_type = instance
-            .call(|platform| platform.chaincode_type())
+        let asked = Arc::clone(&instance);
+        let chaincode_type = within(LOADING, instance.name, "its chaincode type", move || {
+            asked.call(|platform| platform.chaincode_type())
+        })?;
+        let chaincode_type = chaincode_type
             .map_err(|error| LoadError::Ctor {
                 reason: bounded(&error.message),
             })?
@@ -327,19 +355,25 @@ impl<'a> Loader<'a> {
             })?;
         library.check_config(setup.config)?;
         let (name, json) = (intern(&setup.name), setup.config.to_string());
-        let facts: Vec<_> = setup
+        let facts: Vec<(String, String)> = setup
             .facts
             .iter()
-            .map(|(name, fact)| Tuple2(RStr::from(*name), RStr::from(*fact)))
+            .map(|(name, fact)| ((*name).to_owned(), (*fact).to_owned()))
             .collect();
-        let object = crate::current::inside(name, || {
+        // made here, where the peer's runtime is at hand
+        let host = host(name, Arc::clone(&self.metrics));
+        let object = within(LOADING, name, "it", move || {
+            let facts: Vec<_> = facts
+                .iter()
+                .map(|(name, fact)| Tuple2(RStr::from(name.as_str()), RStr::from(fact.as_str())))
+                .collect();
             new(Init {
-                host: host(name, Arc::clone(&self.metrics)),
+                host,
                 instance: RStr::from(name),
                 config_json: RStr::from(json.as_str()),
                 ext: RSlice::from_slice(&facts),
             })
-        });
+        })?;
         let object = object.into_result().map_err(refused_by_constructor)?;
         Ok(Instance::new(name, describe(candidate, library), object))
     }
@@ -354,7 +388,14 @@ impl<'a> Loader<'a> {
             deny_toolchains: &self.config.deny_toolchains,
             max_libraries: self.config.max_reloads,
         };
-        Library::load(&file, candidate.kind, &policy)
+        // if loading ends the process or never ends, this line says what was loaded
+        info!(
+            plugin = candidate.entry.name,
+            file = %path.display(),
+            sha256 = file.sha256,
+            "loading plugin"
+        );
+        Library::load(file, candidate.kind, &policy)
     }
 
     fn check_pin(&self, entry: &Entry, file: &PluginFile) -> Result<(), LoadError> {

@@ -1,6 +1,6 @@
 //! Registries of fault plugins.
 
-use handlers::{Config, Registry};
+use handlers::{Config, PluginStats, Registry};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -32,6 +32,26 @@ pub fn load(handlers: Value) -> Result<Registry, handlers::LoadErrors> {
 /// Loads auth filters.
 pub fn auth(entries: Value) -> Registry {
     load(json!({ "authFilters": entries })).unwrap()
+}
+
+/// Loads one auth filter whose calls may take so long.
+pub fn one_filter(mode: &str, executor: &str, timeout_ms: u64) -> Registry {
+    let mut entry = filter("faulty", mode);
+    entry["executor"] = json!(executor);
+    entry["timeoutMs"] = json!(timeout_ms);
+    auth(json!([entry]))
+}
+
+/// How the only instance fares.
+pub fn stats(registry: &Registry) -> PluginStats {
+    registry.stats().remove(0)
+}
+
+/// The sum of a metric without regard to its labels; zero without it.
+pub fn metric(registry: &Registry, name: &str) -> f64 {
+    let metrics = registry.metrics();
+    let named = metrics.iter().filter(|metric| metric.name == name);
+    named.map(|metric| metric.sum).sum()
 }
 
 /// Loads decorators.

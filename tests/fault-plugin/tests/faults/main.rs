@@ -8,5 +8,9 @@
 )]
 
 mod chain;
+mod crash;
 mod harness;
+mod network;
 mod refusals;
+mod stop;
+mod stuck;

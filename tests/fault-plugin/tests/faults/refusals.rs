@@ -147,8 +147,18 @@ fn refuses_the_wrong_kind_and_denied_compilers() {
         text.contains("expected platform, found auth filter, decorator"),
         "{text}"
     );
-    let (error, text) = folder.refusal(|handlers| handlers["denyToolchains"] = json!(["rustc "]));
+    let manifest = handlers::inspect(&folder.path().join("plugin.so")).unwrap();
+    let version = manifest.toolchain.split(" (").next().unwrap();
+    let (error, text) = folder.refusal(|handlers| handlers["denyToolchains"] = json!([version]));
     assert!(matches!(error, LoadError::Toolchain { .. }), "{text}");
+    for every in ["rustc", "rustc ", ""] {
+        let (error, text) = folder.refusal(|handlers| {
+            handlers["denyToolchains"] = json!([every]);
+            handlers["authFilters"] = json!([]);
+        });
+        assert!(matches!(error, LoadError::Config { .. }), "{text}");
+        assert!(text.contains("peer.handlers.denyToolchains[0]"), "{text}");
+    }
 }
 
 #[test]
@@ -203,6 +213,15 @@ fn constructors_that_fail_or_panic_refuse_the_entry() {
         let error = load(json!({ "authFilters": [filter("x", mode)] })).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
+}
+
+#[test]
+fn a_constructor_that_hangs_refuses_the_entry() {
+    let error = load(json!({ "authFilters": [filter("hanging", "hang in constructor")] })).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error.0[0].error, LoadError::Ctor { .. }), "{text}");
+    assert!(text.contains("took longer than 10s (hanging)"), "{text}");
+    load(json!({ "authFilters": [filter("x", "pass")] })).unwrap();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The keys below `peer`.
 
 use super::{Entry, FILE, FILES, Known, Off, other, section, unsupported, value};
-use crate::known::Kind::{Bool, Duration, Integer, Path, PathsOfLayer, Text, Texts};
+use crate::known::Kind::{Bool, Duration, Integer, List, Path, PathsOfLayer, Text};
 
 pub(super) const PEER: &[Entry] = &[
     value("id", Text),
@@ -119,7 +119,7 @@ const HANDLERS: &[Entry] = &[
     other("validators", Known::Named(PLUGIN)),
     value("pluginDirs", PathsOfLayer),
     value("requirePins", Bool),
-    value("denyToolchains", Texts),
+    value("denyToolchains", List),
     value("maxReloads", Integer),
 ];
 

@@ -207,6 +207,17 @@ fn lists_are_set_by_variables() {
         [given.path("one.crt"), "/two.crt".into()]
     );
     assert!(config.chaincode.system_enabled("lscc") && !config.chaincode.system_enabled("qscc"));
+    for (text, list) in [
+        ("rustc 1.98.0", json!(["rustc 1.98.0"])),
+        (
+            r#"["rustc 1.98.0", "rustc 1.99"]"#,
+            json!(["rustc 1.98.0", "rustc 1.99"]),
+        ),
+        ("[rustc 1.98.0]", json!(["rustc 1.98.0"])),
+    ] {
+        let given = Given::nothing().variable("CORE_PEER_HANDLERS_DENYTOOLCHAINS", text);
+        assert_eq!(given.load().peer.handlers["denyToolchains"], list, "{text}");
+    }
     let wrong = Given::nothing()
         .variable("CORE_PEER_HANDLERS_AUTHFILTERS", "DefaultAuth")
         .problems();

@@ -14,7 +14,8 @@ async fn what_does_not_unpack_is_rejected() {
     let scene = scene();
     let rejected = async |signed: SignedProposal| {
         let unpacked = UnpackedProposal::try_from(signed);
-        scene.endorser.process_proposal(unpacked).await.unwrap_err().text
+        let answered = scene.endorser.process_proposal(unpacked, &scene.decorators).await;
+        answered.unwrap_err().text
     };
     assert_eq!(
         rejected(SignedProposal::default()).await,
@@ -112,7 +113,8 @@ async fn only_the_creator_can_sign() {
     signed.signature = flipped.into();
     let process = async |signed: SignedProposal| {
         let unpacked = UnpackedProposal::try_from(signed);
-        scene.endorser.process_proposal(unpacked).await.unwrap_err().text
+        let answered = scene.endorser.process_proposal(unpacked, &scene.decorators).await;
+        answered.unwrap_err().text
     };
     assert_eq!(process(signed.clone()).await, denied);
     signed.signature.clear();
@@ -146,7 +148,7 @@ async fn every_damaged_proposal_is_refused() {
         };
         match scene
             .endorser
-            .process_proposal(UnpackedProposal::try_from(signed))
+            .process_proposal(UnpackedProposal::try_from(signed), &scene.decorators)
             .await
         {
             Err(_) => {}
@@ -159,7 +161,7 @@ async fn every_damaged_proposal_is_refused() {
     assert!(
         scene
             .endorser
-            .process_proposal(unpacked)
+            .process_proposal(unpacked, &scene.decorators)
             .await
             .unwrap()
             .endorsement

@@ -70,7 +70,6 @@ impl Peer {
             endorser: Endorser::new(Parts {
                 channels,
                 chaincodes: Arc::<ChaincodeSupport>::clone(&support),
-                decorators: Arc::new(FakeDecorators::default()),
             }),
             network,
             _support: support,
@@ -79,7 +78,7 @@ impl Peer {
 
     async fn propose(&self, proposal: &TestProposal) -> ProposalResponse {
         self.endorser
-            .process_proposal(Ok(proposal.unpack()))
+            .process_proposal(Ok(proposal.unpack()), &FakeDecorators::default())
             .await
             .unwrap()
     }

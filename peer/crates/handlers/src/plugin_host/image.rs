@@ -13,20 +13,44 @@ use plugin_api::{Note, PluginMod_Ref};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many differences of layout an error shows.
 const MAX_DIFFERENCES: usize = 3;
 
+static LIBRARIES: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// What this process has mapped, also of libraries that were refused afterwards.
+pub(crate) struct Mapped {
+    pub(crate) libraries: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Mapped {
+    pub(crate) fn of_process() -> Self {
+        Self {
+            libraries: LIBRARIES.load(Ordering::Relaxed),
+            bytes: BYTES.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// Maps the library for ever and returns its root module.
 pub(super) fn map(file: &PluginFile, note: &Note) -> Result<PluginMod_Ref, LoadError> {
-    let library = open(file)?;
+    // never unmapped, whatever comes next: its initialisers have run, and may have left threads or pointers
+    let library = ManuallyDrop::new(open(file)?);
+    LIBRARIES.fetch_add(1, Ordering::Relaxed);
+    BYTES.fetch_add(
+        u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
+        Ordering::Relaxed,
+    );
     check_note(&library, note)?;
     let header = header(&library)?;
-    // never unmapped, whatever comes next: the library's code has run
-    std::mem::forget(library);
     check_layout(header, note)?;
     // SAFETY: the layouts of the root module on both sides have just been found compatible.
     // JUSTIFICATION: abi_stable's own check has process-wide state and rejects older plugins.

@@ -1,7 +1,9 @@
 //! A loaded library: manifest, metadata, configuration schema and constructors.
 
 use super::file::PluginFile;
-use super::image;
+use super::image::{self, Mapped};
+use crate::current::intern;
+use crate::deadline::{LOADING, within};
 use crate::kind::Kind;
 use crate::load_error::LoadError;
 use jsonschema::Validator;
@@ -14,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::warn;
 
-/// Every library of this process by its hash. Static, because a library is never unmapped.
+/// Every usable library of this process by its hash. Static, because a library is never unmapped.
 static LOADED: Mutex<BTreeMap<String, Arc<Library>>> = Mutex::new(BTreeMap::new());
 
 /// What the configuration says about all libraries.
@@ -47,24 +49,31 @@ struct Metadata {
 
 impl Library {
     /// The library of these bytes: the one that is loaded already, or a new one.
-    pub(crate) fn load(file: &PluginFile, kind: Kind, policy: &Policy<'_>) -> Result<Arc<Self>, LoadError> {
+    pub(crate) fn load(file: PluginFile, kind: Kind, policy: &Policy<'_>) -> Result<Arc<Self>, LoadError> {
         let note = file.note()?;
         check_note(&note, kind, policy)?;
-        let mut loaded = LOADED.lock();
-        if let Some(library) = loaded.get(&file.sha256) {
+        if let Some(library) = LOADED.lock().get(&file.sha256) {
             return Ok(Arc::clone(library));
         }
-        if loaded.len() >= policy.max_libraries {
+        if Mapped::of_process().libraries >= u64::try_from(policy.max_libraries).unwrap_or(u64::MAX) {
             return Err(LoadError::Limit {
                 limit: policy.max_libraries,
             });
         }
-        let module = image::map(file, &note)?;
-        let library = Arc::new(Self::describe(file, note, module)?);
-        loaded.insert(file.sha256.clone(), Arc::clone(&library));
-        Ok(library)
+        let plugin = intern(note.name());
+        let library = within(LOADING, plugin, "its library", move || {
+            let module = image::map(&file, &note)?;
+            Self::describe(&file, note, module)
+        })??;
+        // of two that were loaded at the same time one stays unused
+        let mut loaded = LOADED.lock();
+        let library = loaded
+            .entry(library.sha256.clone())
+            .or_insert_with(|| Arc::new(library));
+        Ok(Arc::clone(library))
     }
 
+    /// Runs code of the library.
     fn describe(file: &PluginFile, note: Note, module: PluginMod_Ref) -> Result<Self, LoadError> {
         let bad = |found: String| LoadError::Ctor {
             reason: format!("its metadata is unusable: {found}"),

@@ -60,7 +60,7 @@ impl PluginDirs {
         let user = rustix::process::geteuid().as_raw();
         for component in path.ancestors() {
             let metadata = fs::metadata(component).map_err(LoadError::Io)?;
-            if let Some(found) = exposure(&metadata, user) {
+            if let Some(found) = exposure(&Rights::of(&metadata), user) {
                 return Err(LoadError::Perm {
                     component: component.to_owned(),
                     found,
@@ -136,14 +136,64 @@ fn existing(path: &Path) -> Result<PathBuf, LoadError> {
 }
 
 /// Who else could replace or change this file or folder; `None` when nobody.
-fn exposure(metadata: &Metadata, user: u32) -> Option<String> {
-    let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
+fn exposure(rights: &Rights, user: u32) -> Option<String> {
+    let Rights {
+        owner,
+        mode,
+        is_folder,
+    } = *rights;
     if owner != 0 && owner != user {
         return Some(format!("owner {owner}"));
     }
-    let sticky_folder = metadata.is_dir() && mode & 0o1000 != 0;
-    // many systems give every user a group of the same number, with no other member, and a umask of 002
-    let private_group = group == user && owner == user && user != 0;
-    let others = if private_group { 0o002 } else { 0o022 };
-    (mode & others != 0 && !sticky_folder).then(|| format!("mode {:04o}", mode & 0o7777))
+    let sticky_folder = is_folder && mode & 0o1000 != 0;
+    // a group of the user's own number counts as well: who else is in it, or will be, cannot be seen here
+    (mode & 0o022 != 0 && !sticky_folder).then(|| format!("mode {:04o}", mode & 0o7777))
+}
+
+/// What decides who may write.
+struct Rights {
+    owner: u32,
+    mode: u32,
+    is_folder: bool,
+}
+
+impl Rights {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            owner: metadata.uid(),
+            mode: metadata.mode(),
+            is_folder: metadata.is_dir(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_but_root_and_the_user_may_write() {
+        let found = |owner, mode, is_folder| {
+            let rights = Rights {
+                owner,
+                mode,
+                is_folder,
+            };
+            exposure(&rights, 1000)
+        };
+        for (owner, mode, is_folder) in [
+            (1000, 0o644, false),
+            (0, 0o755, true),
+            (1000, 0o700, true),
+            (0, 0o1777, true),
+        ] {
+            assert_eq!(found(owner, mode, is_folder), None, "{owner} {mode:o}");
+        }
+        assert_eq!(found(1001, 0o600, false), Some("owner 1001".to_owned()));
+        // also where user and group have the same number
+        assert_eq!(found(1000, 0o664, false), Some("mode 0664".to_owned()));
+        assert_eq!(found(1000, 0o775, true), Some("mode 0775".to_owned()));
+        assert_eq!(found(1000, 0o602, false), Some("mode 0602".to_owned()));
+        assert_eq!(found(0, 0o1666, false), Some("mode 1666".to_owned()));
+    }
 }

@@ -1,0 +1,153 @@
+//! The peer binary stops when it is told to, whatever a plugin does.
+
+use crate::harness::{filter, library_dir};
+use peer::dev::network::{Network, NetworkSpec};
+use protos::peer::SignedProposal;
+use protos::peer::endorser_client::EndorserClient;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a peer may take to stop before the test kills it.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// `peer node start` with one filter.
+struct Peer {
+    process: Child,
+    log: BufReader<ChildStderr>,
+    address: String,
+    _folder: TempDir,
+}
+
+/// The binary of the same build as this test.
+fn binary() -> PathBuf {
+    let peer = library_dir().parent().unwrap().join("peer");
+    assert!(
+        peer.exists(),
+        "{} is not built: run cargo build --workspace first",
+        peer.display()
+    );
+    peer
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// The MSP of a peer, left behind by a development network.
+async fn msp(folder: &Path) -> PathBuf {
+    let nothing = |list| core_config::Override::new(format!("peer.handlers.{list}"), json!([]), "test");
+    let spec = NetworkSpec {
+        overrides: ["authFilters", "decorators", "platforms"].map(nothing).to_vec(),
+        ..NetworkSpec::new(folder.join("net"), "mychannel")
+    };
+    let network = Network::start(spec).await.unwrap();
+    let msp = network.config().peer.msp_config_path.clone();
+    network.shutdown().await.unwrap();
+    msp
+}
+
+impl Peer {
+    async fn start(filter: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let mut process = Command::new(binary())
+            .args(["node", "start"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(folder.path())
+            .env("CORE_PEER_MSPCONFIGPATH", msp(folder.path()).await)
+            .env("CORE_PEER_LOCALMSPID", "Org1MSP")
+            .env("CORE_PEER_FILESYSTEMPATH", folder.path().join("peer"))
+            .env("CORE_PEER_LISTENADDRESS", &address)
+            .env("CORE_PEER_ADDRESS", &address)
+            .env("CORE_PEER_CHAINCODELISTENADDRESS", free_address())
+            .env("CORE_PEER_HANDLERS_PLUGINDIRS", library_dir())
+            .env("CORE_PEER_HANDLERS_AUTHFILTERS", json!([filter]).to_string())
+            .env("CORE_PEER_HANDLERS_DECORATORS", "[]")
+            .env("CORE_PEER_HANDLERS_PLATFORMS", "[]")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        Self {
+            process,
+            log,
+            address,
+            _folder: folder,
+        }
+    }
+
+    /// Reads the log up to a line with this text.
+    fn says(&mut self, text: &str) {
+        let mut said = String::new();
+        while !said.lines().last().unwrap_or_default().contains(text) {
+            assert!(self.log.read_line(&mut said).unwrap() > 0, "{text}: {said}");
+        }
+    }
+
+    /// Tells it to stop, and waits.
+    fn stop(&mut self) -> (ExitStatus, Duration) {
+        let told = Instant::now();
+        let pid = self.process.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let (over, waiting) = channel::<()>();
+        let killer = std::thread::spawn(move || {
+            if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+            }
+        });
+        let ended = self.process.wait().unwrap();
+        drop(over);
+        killer.join().unwrap();
+        (ended, told.elapsed())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_starting_stops_at_once() {
+    let mut peer = Peer::start(&filter("hanging", "hang in constructor")).await;
+    peer.says("loading plugin");
+    let (ended, took) = peer.stop();
+    assert!(ended.success(), "{ended}");
+    assert!(
+        took < Duration::from_secs(8),
+        "it waited for the plugin: {took:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_hangs_on_the_peers_own_threads_does_not_keep_it() {
+    let mut hanging = filter("hanging", "block");
+    hanging["executor"] = json!("inline");
+    let mut peer = Peer::start(&hanging).await;
+    peer.says("peer started");
+    let mut client = EndorserClient::connect(format!("http://{}", peer.address))
+        .await
+        .unwrap();
+    let call = tokio::spawn(async move { client.process_proposal(SignedProposal::default()).await });
+    peer.says("entered block");
+    // orderly, or, when it holds the thread that has the timers as well, by the last resort
+    let (_ended, took) = peer.stop();
+    assert!(took < Duration::from_secs(25), "{took:?}");
+    assert!(call.await.unwrap().is_err());
+}
