@@ -66,5 +66,8 @@ generated!(
     /// Records of query results.
     queryresult, "queryresult");
 generated!(
+    /// The state of the 2.x lifecycle.
+    lifecycle, "lifecycle");
+generated!(
     /// Proposals, transactions, chaincode messages and the peer's services (proto package `protos`).
     peer, "protos");
