@@ -10,6 +10,7 @@ mod digest;
 mod envelope;
 mod error_chain;
 mod ids;
+mod message_limits;
 mod proposal;
 mod unpacked_proposal;
 
@@ -21,6 +22,7 @@ pub use digest::sha256;
 pub use envelope::{EnvelopeError, SignedData, UnpackedEnvelope, channel_header_of, now_timestamp};
 pub use error_chain::wire_message;
 pub use ids::{ChaincodeId, ChannelId, TxId};
+pub use message_limits::in_grpc_gos_words;
 pub use proposal::{compute_tx_id, proposal_hash, proposal_hash_at_commit};
 pub use unpacked_proposal::{UnpackError, UnpackedProposal};
 
