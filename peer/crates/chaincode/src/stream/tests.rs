@@ -250,6 +250,24 @@ async fn a_transport_error_ends_the_stream_with_it() {
 }
 
 #[tokio::test]
+async fn a_message_beyond_the_limit_ends_the_stream_in_grpcs_words() {
+    let bench = DevBench::new();
+    let mut wire = Wire::open(&bench, OUTBOUND_QUEUE);
+    let tonics = "Error, decoded message length too large: found 9 bytes, the limit is: 5 bytes";
+    wire.to_peer
+        .send(Err(Status::out_of_range(tonics)))
+        .await
+        .unwrap();
+    let status = wire.next().await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(
+        status.message(),
+        "receive from chaincode support stream failed: rpc error: code = ResourceExhausted desc = grpc: received \
+         message larger than max (9 vs. 5)"
+    );
+}
+
+#[tokio::test]
 async fn deregistering_from_the_peers_side_ends_the_stream() {
     let bench = DevBench::new();
     let shim = bench.attach(FakeShim::echo("mycc:1.0")).await;

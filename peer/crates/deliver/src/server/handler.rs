@@ -104,7 +104,7 @@ impl<A: Answer> Session<A> {
             let envelope = match request {
                 Some(Ok(envelope)) => envelope,
                 None => return,
-                Some(Err(status)) => return debug!(%status, "deliver client's stream broke"),
+                Some(Err(status)) => return self.give_up(status),
             };
             let status = match self.deliver(envelope).await {
                 End::Status(status) => status,
@@ -115,6 +115,15 @@ impl<A: Answer> Session<A> {
             if status != Status::Success || sent.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Tells a client that is still there why its request was not read.
+    fn give_up(&self, status: tonic::Status) {
+        let status = protos::in_grpc_gos_words(status);
+        debug!(%status, "deliver client's stream broke");
+        if self.answers.try_send(Err(status)).is_err() {
+            debug!("deliver client was not told why its stream broke");
         }
     }
 
