@@ -1,6 +1,8 @@
 //! The composition root: the one place that wires concrete types, in Fabric's start order.
 
 mod deliver_clients;
+mod incoming;
+mod listener_tls;
 pub mod plugins;
 pub mod running;
 mod servers;
@@ -33,6 +35,7 @@ use self::plugins::PlatformPlugins;
 use self::running::Tasks;
 use self::servers::Bound;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
+use crate::grpc::guarded::Guarded;
 
 /// The listener for clients.
 const PEER_LISTENER: &str = "peer listener";
@@ -116,19 +119,19 @@ impl Node {
         register_system_chaincodes(&config, &support, &channels, &registry);
 
         let bound = Bound::new(listeners.chaincode, &endpoint)?;
-        let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
+        let service = ChaincodeStreamService::server(Arc::clone(&support));
         let tls = chaincode_tls.map(|authority| authority.server_config());
         tasks.serve(
             "chaincode listener",
-            servers::server(&config, tls)?,
-            routes,
+            servers::chaincode_server(tls)?,
+            Routes::new(Guarded::new(service)),
             bound,
         )?;
 
         let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
-        let tls = servers::tls(&config.peer.tls)?;
+        let security = servers::security(&config.peer.tls, Some(&channels))?;
         let routes = peer_routes(&config, &registry, &channels, &support, &tasks);
-        tasks.serve(PEER_LISTENER, servers::server(&config, tls)?, routes, bound)?;
+        tasks.serve(PEER_LISTENER, (servers::server(&config), security), routes, bound)?;
 
         deliver_clients::follow_all(&config, &channels, &tasks)?;
         tracing::info!(
@@ -338,7 +341,8 @@ fn peer_routes(
     let deliver = protos::peer::deliver_server::DeliverServer::new(PeerDeliverService::new(deliver))
         .max_decoding_message_size(config.peer.max_recv_msg_size)
         .max_encoding_message_size(config.peer.max_send_msg_size);
-    Routes::new(endorser).add_service(deliver)
+    Routes::new(Guarded::new(endorser))
+        .add_service(Guarded::streams(deliver, config.peer.limits.deliver_service))
 }
 
 async fn start_orderer(
@@ -352,12 +356,12 @@ async fn start_orderer(
     let (signer, bootstrap) = settings::orderer_identity(config)?;
     let orderer = EmbeddedOrderer::open(settings::orderer(config), signer, bootstrap).await?;
     let bound = Bound::new(listener, &config.orderer.listen_address)?;
-    let tls = servers::tls(&config.orderer.tls)?;
+    let security = servers::security(&config.orderer.tls, None)?;
     tracing::info!(address = %bound.address()?, channels = ?orderer.channels(), "embedded orderer started");
     tasks.serve(
         "orderer listener",
-        servers::server(config, tls)?,
-        Routes::new(orderer.service()),
+        (servers::server(config), security),
+        Routes::new(Guarded::new(orderer.service())),
         bound,
     )?;
     Ok(Some(orderer))

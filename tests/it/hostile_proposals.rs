@@ -17,10 +17,12 @@ enum Expected {
     Status(&'static str),
     /// A gRPC error, whatever the decoder says.
     Undecodable,
+    /// Code RESOURCE_EXHAUSTED and this text.
+    TooLarge(&'static str),
     /// A response with this status and text, and no endorsement.
     Response(i32, &'static str),
 }
-use Expected::{Response, Status, Undecodable};
+use Expected::{Response, Status, TooLarge, Undecodable};
 
 struct Case {
     name: String,
@@ -148,6 +150,15 @@ fn cases(harness: &Harness) -> Vec<Case> {
         "a megabyte of open fields",
         forged(&|f| f.payload = Some(bomb.clone())),
         Undecodable,
+    );
+
+    add(
+        "beyond the message limit",
+        SignedProposal {
+            proposal_bytes: vec![0; protos::MAX_MESSAGE_SIZE].into(),
+            signature: Bytes::new(),
+        },
+        TooLarge("grpc: received message larger than max (104857605 vs. 104857600)"),
     );
 
     // header fields
@@ -542,6 +553,11 @@ async fn every_hostile_request_gets_its_error_and_the_peer_goes_on() {
         let fault = match (&case.expected, answer) {
             (Status(text), Err(status))
                 if status.code() == tonic::Code::Unknown && status.message().contains(text) =>
+            {
+                None
+            }
+            (TooLarge(text), Err(status))
+                if status.code() == tonic::Code::ResourceExhausted && status.message() == *text =>
             {
                 None
             }

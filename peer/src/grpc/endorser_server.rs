@@ -14,13 +14,14 @@ use prost::Message;
 use protos::msp::SerializedIdentity;
 use protos::peer::SignedProposal;
 use protos::{UnpackError, UnpackedProposal};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument as _;
 
+use super::guarded::Slots;
 use super::proposal_codec::ProposalCodec;
 
 const PROCESS_PROPOSAL: &str = "/protos.Endorser/ProcessProposal";
@@ -51,15 +52,14 @@ pub struct EndorserServer {
 #[derive(Debug)]
 struct Inner {
     parts: EndorserParts,
-    slots: Option<Semaphore>,
+    slots: Slots,
 }
 
 impl EndorserServer {
     /// The service around an endorser.
     #[must_use]
     pub fn new(parts: EndorserParts) -> Self {
-        let slots =
-            (parts.concurrency > 0).then(|| Semaphore::new(parts.concurrency.min(Semaphore::MAX_PERMITS)));
+        let slots = Slots::new(parts.concurrency);
         Self {
             inner: Arc::new(Inner { parts, slots }),
         }
@@ -71,11 +71,7 @@ impl Inner {
         self: Arc<Self>,
         request: Request<SignedProposal>,
     ) -> Result<Response<Bytes>, Status> {
-        let _slot = match self.slots.as_ref().map(Semaphore::try_acquire) {
-            Some(Err(_full)) => return Err(self.too_many()),
-            Some(Ok(slot)) => Some(slot),
-            None => None,
-        };
+        let slot = self.slots.take(EndorserServer::NAME)?;
         let remote = request
             .remote_addr()
             .map(|address| address.to_string())
@@ -95,10 +91,12 @@ impl Inner {
             tx = facts.tx_id.get(..8).unwrap_or(&facts.tx_id),
             chaincode = facts.chaincode_name
         );
-        // A client that hangs up drops this future, not the transaction: it runs to its end in its own task.
+        // A client that hangs up drops this future, not the transaction: it runs to its end in its own task, and
+        // takes up its slot until then.
         let inner = Arc::clone(&self);
-        let running =
-            tokio::spawn(async move { inner.through_the_chain(facts, unpacked).await }.instrument(span));
+        let running = tokio::spawn(
+            async move { inner.through_the_chain(facts, unpacked, slot).await }.instrument(span),
+        );
         match running.await {
             Ok(Ok(bytes)) => Ok(Response::new(bytes)),
             Ok(Err(rejection)) => Err(Status::new(code(rejection.code), rejection.message)),
@@ -114,6 +112,7 @@ impl Inner {
         &self,
         facts: ParsedRequest,
         unpacked: Result<UnpackedProposal, UnpackError>,
+        _slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Bytes, Rejection> {
         let facts = Arc::new(facts);
         let endorse = || self.endorse(&facts.tx_id, unpacked);
@@ -144,13 +143,6 @@ impl Inner {
             tracing::info!(tx_id, status, "proposal answered without endorsement");
         }
         Ok(answer.encode_to_vec().into())
-    }
-
-    fn too_many(&self) -> Status {
-        let limit = self.parts.concurrency;
-        Status::unknown(format!(
-            "too many requests for /protos.Endorser, exceeding concurrency limit ({limit})"
-        ))
     }
 }
 
