@@ -64,6 +64,8 @@ pub(crate) fn validate(package: &[u8]) -> Result<(), PackageError> {
 
 /// Below `src/` or `META-INF/`, with nothing in it that leads out again.
 fn is_legal(name: &str) -> bool {
+    // Fabric lets one slash pass in front
+    let name = name.strip_prefix('/').unwrap_or(name);
     let below = name
         .strip_prefix("src/")
         .or_else(|| name.strip_prefix("META-INF/"));
@@ -165,6 +167,7 @@ mod tests {
         let good = [
             file("META-INF/statedb/couchdb/indexes/x.json", 0o100644),
             file("src/package.json", 0o100666),
+            file("/src/lib/index.js", 0o100644),
         ];
         assert!(validate(&package(&good)).is_ok());
     }
@@ -174,6 +177,8 @@ mod tests {
         for name in [
             "/src/a",
             "/etc/passwd",
+            "//src/x",
+            "/src/../x",
             "src/../../etc/passwd",
             "META-INF/../x",
             "srcs/a",
