@@ -8,8 +8,8 @@ use chaincode::{
 };
 use ledger::SimulationError;
 use msp::SignError;
-use protos::ChaincodeId;
 use protos::peer::{ChaincodeInput, ChaincodeInterest};
+use protos::{ChaincodeId, clamped};
 
 use crate::executor::{Decorators, Executor};
 use crate::interest::{InterestError, interest};
@@ -23,11 +23,12 @@ pub(crate) const ERROR_THRESHOLD: i32 = 400;
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// The peer has not joined the channel.
-    #[error("channel '{0}' not found")]
+    #[error("channel '{}' not found", clamped(.0))]
     NoChannel(String),
     /// The channel has no usable definition of the chaincode.
     #[error(
-        "make sure the chaincode {chaincode} has been successfully defined on channel {channel} and try again"
+        "make sure the chaincode {} has been successfully defined on channel {channel} and try again",
+        clamped(.chaincode)
     )]
     Definition {
         /// The chaincode.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod clamp;
 mod digest;
 mod envelope;
 mod error_chain;
@@ -18,6 +19,7 @@ pub use block::{
     BlockError, block_data_hash, block_header_bytes, block_header_hash, last_config_index, new_block,
     set_metadata, tx_filter,
 };
+pub use clamp::clamped;
 pub use digest::sha256;
 pub use envelope::{EnvelopeError, SignedData, UnpackedEnvelope, channel_header_of, now_timestamp};
 pub use error_chain::wire_message;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 use protos::common::{Block, BlockData, ChannelHeader, Envelope, HeaderType, Payload, Status};
 use protos::orderer::SeekInfo;
-use protos::{UnpackedEnvelope, wire_message};
+use protos::{UnpackedEnvelope, clamped, wire_message};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -145,7 +145,10 @@ impl<A: Answer> Session<A> {
         };
         let channel = request.channel_header.channel_id.as_str();
         let Some(source) = self.handler.sources.source(channel) else {
-            debug!(channel, "deliver request for an unknown channel");
+            debug!(
+                channel = &*clamped(channel),
+                "deliver request for an unknown channel"
+            );
             return End::Status(Status::NotFound);
         };
         match self.open(&request, source) {

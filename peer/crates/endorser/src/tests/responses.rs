@@ -173,7 +173,7 @@ async fn a_chaincode_needs_a_definition_and_a_package_that_fits() {
         scene.failure(&scene.proposal("mycc", &[b"f"])).await,
         text("mycc", "chaincode mycc not found")
     );
-    let mismatch = "failed security checks: Instantiation policy mismatch for cc bad/1.0";
+    let mismatch = "failed security checks: Instantiation policy mismatch for cc bad:1.0";
     assert_eq!(
         scene.failure(&scene.proposal("bad", &[b"f"])).await,
         text("bad", mismatch)
