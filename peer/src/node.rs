@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
-use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
+use chaincode::{ChaincodeStreamService, ChaincodeSupport, Package, PackageStore, Parts, TlsAuthority};
 use channel::Channels;
 use committer::TxValidator;
 use container::{Naming, ProcessVm, Vm};
@@ -27,7 +27,7 @@ use msp::LocalMsp;
 use orderer::EmbeddedOrderer;
 use protos::peer::ChaincodeInput;
 use protos::{UnpackedProposal, wire_message};
-use scc::{Cscc, Lscc, Qscc};
+use scc::{Cscc, Lscc, PackageBuilder, Qscc};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::Routes;
 
@@ -116,7 +116,8 @@ impl Node {
             packages,
             listeners.chaincode.as_ref(),
         )?;
-        register_system_chaincodes(&config, &support, &channels, &registry);
+        let builds = vm.clone().map(|vm| vm as Arc<dyn Vm>);
+        register_system_chaincodes(&config, &support, &channels, &registry, builds);
 
         let bound = Bound::new(listeners.chaincode, &endpoint)?;
         let service = ChaincodeStreamService::server(Arc::clone(&support));
@@ -293,9 +294,14 @@ fn register_system_chaincodes(
     support: &Arc<ChaincodeSupport>,
     channels: &Arc<Channels>,
     registry: &Registry,
+    vm: Option<Arc<dyn Vm>>,
 ) {
     let validator = Arc::new(PlatformPlugins(registry.platforms()));
-    let lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator);
+    let mut lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator)
+        .max_package_size(config.chaincode.max_package_size);
+    if let Some(vm) = vm {
+        lscc = lscc.builder(Arc::new(VmBuilder(vm)));
+    }
     let all: [Arc<dyn chaincode::SystemChaincode>; 3] = [
         Arc::new(lscc),
         Arc::new(Cscc::new(Arc::clone(channels))),
@@ -365,6 +371,17 @@ async fn start_orderer(
         bound,
     )?;
     Ok(Some(orderer))
+}
+
+/// The runtime as LSCC sees it. The build is kept for the launch; how long it may take, the limit of an installation
+/// says.
+struct VmBuilder(Arc<dyn Vm>);
+
+#[async_trait]
+impl PackageBuilder for VmBuilder {
+    async fn build(&self, package: &Package) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.deploy(&package.source()).await?)
+    }
 }
 
 /// The decorator plugins as the endorser sees them.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cryptogen::{CertificateAuthority, CertificateSpec, Curve, Subject, Validity};
-use integration::forge::{Forge, high_s};
+use integration::forge::{Forge, Level, high_s};
 use integration::network::{CHAINCODE, Harness};
 use integration::packages::{Entry, archive, deployment_spec, node_package};
 use msp::{Certificate, LocalSigner};
@@ -144,6 +144,18 @@ fn cases(harness: &Harness) -> Vec<Case> {
             forged(&|f| f.proposal = Some(cut_off.clone())),
             Undecodable,
         );
+    }
+    for level in [
+        Level::Proposal,
+        Level::Header,
+        Level::ChannelHeader,
+        Level::SignatureHeader,
+        Level::Extension,
+        Level::Payload,
+        Level::Input,
+    ] {
+        let request = forged(&|f| f.cut = Some(level));
+        add(&format!("{level:?} without its last byte"), request, Undecodable);
     }
     let bomb = Bytes::from(vec![0x0a; 1 << 20]);
     add(
@@ -325,10 +337,46 @@ fn cases(harness: &Harness) -> Vec<Case> {
     add(
         "chaincode without channel",
         Forge::new(user, "", CHAINCODE, &[b"put"]).sign(),
-        Response(500, ""),
+        Response(
+            500,
+            "make sure the chaincode kv has been successfully defined on channel  and try again: could not get channel \
+             config for channel ''",
+        ),
+    );
+
+    let long = "x".repeat(1 << 20);
+    let cut = |text: &str| -> &'static str { text.replace('#', &"x".repeat(256)).leak() };
+    add(
+        "channel of a megabyte",
+        Forge::new(user, &long, CHAINCODE, &[b"put"]).sign(),
+        Response(500, cut("channel '#…' not found")),
+    );
+    add(
+        "chaincode of a megabyte",
+        Forge::new(user, "mychannel", &long, &[b"put"]).sign(),
+        Response(500, cut("try again: chaincode #… not found")),
+    );
+    let request = forged(&|f| {
+        f.keep_tx_id = true;
+        f.channel_header.tx_id.clone_from(&long);
+    });
+    add(
+        "transaction id of a megabyte",
+        request,
+        Status(cut("incorrectly computed txid '#…' -- expected")),
     );
 
     // system chaincode
+    let mut init = Forge::new(admin, "", "cscc", &[b"GetChannels"]);
+    init.spec.as_mut().unwrap().input.as_mut().unwrap().is_init = true;
+    add(
+        "system chaincode called as init",
+        init.sign(),
+        Response(
+            500,
+            "invalid invocation: chaincode 'cscc' does not require initialization but called as init",
+        ),
+    );
     let local = |signer, chaincode, args: &[&[u8]]| Forge::new(signer, "", chaincode, args).sign();
     add(
         "lscc without arguments",
@@ -352,7 +400,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
     add(
         "install of garbage",
         local(admin, "lscc", &[b"install", &[0xff; 30]]),
-        Response(500, ""),
+        Response(500, "failed to unmarshal envelope from bytes: "),
     );
     add(
         "install without package",
@@ -370,9 +418,9 @@ fn cases(harness: &Harness) -> Vec<Case> {
         Response(500, "Failed to reconstruct the genesis block"),
     );
     add(
-        "cscc join by a member",
+        "cscc join with garbage by a member",
         local(user, "cscc", &[b"JoinChain", b"x"]),
-        Response(500, ""),
+        Response(500, "Failed to reconstruct the genesis block, "),
     );
     add(
         "qscc unknown channel",
@@ -440,22 +488,22 @@ fn cases(harness: &Harness) -> Vec<Case> {
         (
             "symlink",
             archive(&[manifest(), Entry::of_kind("src/link", EntryType::Symlink)]),
-            "",
+            "illegal file detected in payload: \"src/link\"",
         ),
         (
             "hard link",
             archive(&[manifest(), Entry::of_kind("src/link", EntryType::Link)]),
-            "",
+            "illegal file detected in payload: \"src/link\"",
         ),
         (
             "device",
             archive(&[manifest(), Entry::of_kind("src/dev", EntryType::Char)]),
-            "",
+            "illegal file detected in payload: \"src/dev\"",
         ),
         (
             "pipe",
             archive(&[manifest(), Entry::of_kind("src/fifo", EntryType::Fifo)]),
-            "",
+            "illegal file detected in payload: \"src/fifo\"",
         ),
         (
             "absolute path",
@@ -486,7 +534,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
         (
             "1:1000 compression",
             archive(&[manifest(), Entry::file("src/zeros", &zeros)]),
-            "",
+            "code package unpacks to more than",
         ),
     ];
     for (name, package, text) in packages {
@@ -535,7 +583,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
     add(
         "deploy of garbage",
         deploy(&[b"deploy", b"mychannel", &[0xff; 9]]),
-        Response(500, ""),
+        Response(500, "error unmarshalling ChaincodeDeploymentSpec: "),
     );
     cases
 }

@@ -13,7 +13,7 @@ use handlers::{AuthChain, ParsedRequest, Rejection};
 use prost::Message;
 use protos::msp::SerializedIdentity;
 use protos::peer::SignedProposal;
-use protos::{UnpackError, UnpackedProposal};
+use protos::{UnpackError, UnpackedProposal, clamped};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
@@ -87,9 +87,9 @@ impl Inner {
         let facts = facts(signed, unpacked.as_ref().ok(), remote, deadline);
         let span = tracing::info_span!(
             "proposal",
-            channel = facts.channel_id,
-            tx = facts.tx_id.get(..8).unwrap_or(&facts.tx_id),
-            chaincode = facts.chaincode_name
+            channel = &*clamped(&facts.channel_id),
+            tx = facts.tx_id.chars().take(8).collect::<String>(),
+            chaincode = &*clamped(&facts.chaincode_name)
         );
         // A client that hangs up drops this future, not the transaction: it runs to its end in its own task, and
         // takes up its slot until then.
@@ -119,7 +119,7 @@ impl Inner {
         let outcome = self.parts.chain.run(Arc::clone(&facts), endorse).await;
         if let Err(rejection) = &outcome {
             tracing::warn!(
-                tx_id = facts.tx_id,
+                tx_id = &*clamped(&facts.tx_id),
                 reason = rejection.message,
                 "proposal rejected"
             );
@@ -137,6 +137,7 @@ impl Inner {
         let answer =
             answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
         let status = answer.response.as_ref().map_or(0, |response| response.status);
+        let tx_id = &*clamped(tx_id);
         if answer.endorsement.is_some() {
             tracing::info!(tx_id, status, filters = &*self.parts.filters, "proposal endorsed");
         } else {

@@ -3,6 +3,7 @@
 //! reads are part of the transaction.
 
 use prost::Message;
+use protos::clamped;
 use protos::lifecycle::{StateData, state_data};
 use protos::peer::ChaincodeData;
 
@@ -24,10 +25,10 @@ pub enum DefinitionError {
     #[error("no ledger context")]
     NoLedger,
     /// The peer knows no application configuration of the channel.
-    #[error("could not get channel config for channel '{0}'")]
+    #[error("could not get channel config for channel '{}'", clamped(.0))]
     NoChannelConfig(String),
     /// Whether the 2.x lifecycle defines the chaincode cannot be told.
-    #[error("could not get current sequence for chaincode '{name}' on channel '{channel}'")]
+    #[error("could not get current sequence for chaincode '{}' on channel '{channel}'", clamped(.name))]
     Sequence {
         /// The chaincode.
         name: String,
@@ -49,7 +50,7 @@ pub enum DefinitionError {
         sequence: i64,
     },
     /// The ledger fails.
-    #[error("could not retrieve state for chaincode {name}")]
+    #[error("could not retrieve state for chaincode {}", clamped(.name))]
     Ledger {
         /// The chaincode.
         name: String,
@@ -58,7 +59,7 @@ pub enum DefinitionError {
         source: LedgerAccessError,
     },
     /// The channel does not know the chaincode.
-    #[error("chaincode {0} not found")]
+    #[error("chaincode {} not found", clamped(.0))]
     NotFound(String),
     /// What is stored is not a definition.
     #[error("chaincode {name} has bad definition")]
@@ -89,7 +90,7 @@ pub enum DefinitionError {
 #[derive(Debug, thiserror::Error)]
 pub enum SequenceError {
     /// The ledger fails.
-    #[error("could not get state for key {key}")]
+    #[error("could not get state for key {}", clamped(.key))]
     Ledger {
         /// The key.
         key: String,

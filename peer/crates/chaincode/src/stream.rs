@@ -218,7 +218,14 @@ impl ChaincodeStream {
         };
         let support = Arc::downgrade(&self.support);
         let handler = Arc::new(ChaincodeHandler::new(id.name, support, outbound));
-        self.support.registry().register(&handler)?;
+        if let Err(refused) = self.support.registry().register(&handler) {
+            if matches!(refused, RegisterError::Duplicate(_)) {
+                // who waits for the launch is to know; a launch that is over stays as it is
+                let failure = LaunchFailure::Registration(refused.to_string());
+                self.support.registry().failed(handler.name(), failure);
+            }
+            return Err(refused.into());
+        }
         self.handler = Some(handler.clone());
         self.outbound = None;
         let welcomed = self.welcome(&handler).await;

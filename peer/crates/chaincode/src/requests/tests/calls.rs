@@ -304,7 +304,7 @@ async fn a_callee_that_is_not_installed_here_is_refused() {
     .unwrap();
     let text = bench.run(calls("other", "arg")).await.0.unwrap_err();
     assert!(
-        text.contains("failed security checks: cannot get package for chaincode (other:1.0): "),
+        text.contains("failed security checks: invalid deployment spec: "),
         "{text}"
     );
 }
