@@ -1,4 +1,5 @@
 //! The gRPC services of the peer's main listener: bytes in, bytes out, nothing else.
 
 pub mod endorser_server;
+pub mod guarded;
 mod proposal_codec;

@@ -1,7 +1,9 @@
 //! The composition root: the one place that wires concrete types, in Fabric's start order.
 
 mod deliver_clients;
+mod incoming;
 pub mod last_resort;
+mod listener_tls;
 pub mod plugins;
 pub mod running;
 pub mod runtimes;
@@ -12,7 +14,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use anyhow::Result;
-use chaincode::{ChaincodeStreamService, ChaincodeSupport, PackageStore, Parts, TlsAuthority};
+use async_trait::async_trait;
+use chaincode::{ChaincodeStreamService, ChaincodeSupport, Package, PackageStore, Parts, TlsAuthority};
 use channel::Channels;
 use committer::TxValidator;
 use container::{PlatformBuilder, Vm};
@@ -23,7 +26,7 @@ use handlers::{Platforms, Registry};
 use ledger::LedgerProvider;
 use orderer::EmbeddedOrderer;
 use protos::wire_message;
-use scc::{Cscc, Lscc, Qscc};
+use scc::{Cscc, Lscc, PackageBuilder, Qscc};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::Routes;
 
@@ -32,6 +35,7 @@ use self::running::Tasks;
 use self::runtimes::Runtimes;
 use self::servers::Bound;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
+use crate::grpc::guarded::Guarded;
 
 /// The listener for clients.
 const PEER_LISTENER: &str = "peer listener";
@@ -226,17 +230,23 @@ async fn start_parts(
     )?;
     parts.vm = vm;
     let tasks = &parts.tasks;
-    register_system_chaincodes(config, &support, &channels, &registry);
+    let builds = parts.vm.clone().map(|vm| vm as Arc<dyn Vm>);
+    register_system_chaincodes(config, &support, &channels, &registry, builds);
 
     let bound = Bound::new(listeners.chaincode, &endpoint)?;
-    let routes = Routes::new(ChaincodeStreamService::server(Arc::clone(&support)));
+    let service = ChaincodeStreamService::server(Arc::clone(&support));
     let tls = chaincode_tls.map(|authority| authority.server_config());
-    tasks.serve("chaincode listener", servers::server(config, tls)?, routes, bound)?;
+    tasks.serve(
+        "chaincode listener",
+        servers::chaincode_server(tls)?,
+        Routes::new(Guarded::new(service)),
+        bound,
+    )?;
 
     let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
-    let tls = servers::tls(&config.peer.tls)?;
+    let security = servers::security(&config.peer.tls, Some(&channels))?;
     let routes = peer_routes(config, &registry, &channels, &support, tasks);
-    tasks.serve(PEER_LISTENER, servers::server(config, tls)?, routes, bound)?;
+    tasks.serve(PEER_LISTENER, (servers::server(config), security), routes, bound)?;
 
     deliver_clients::follow_all(config, &channels, tasks)?;
     tracing::info!(
@@ -328,9 +338,14 @@ fn register_system_chaincodes(
     support: &Arc<ChaincodeSupport>,
     channels: &Arc<Channels>,
     registry: &Registry,
+    vm: Option<Arc<dyn Vm>>,
 ) {
     let validator = Arc::new(PlatformPlugins(registry.platforms()));
-    let lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator);
+    let mut lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator)
+        .max_package_size(config.chaincode.max_package_size);
+    if let Some(vm) = vm {
+        lscc = lscc.builder(Arc::new(VmBuilder(vm)));
+    }
     let all: [Arc<dyn chaincode::SystemChaincode>; 3] = [
         Arc::new(lscc),
         Arc::new(Cscc::new(Arc::clone(channels))),
@@ -377,7 +392,8 @@ fn peer_routes(
     let deliver = protos::peer::deliver_server::DeliverServer::new(PeerDeliverService::new(deliver))
         .max_decoding_message_size(config.peer.max_recv_msg_size)
         .max_encoding_message_size(config.peer.max_send_msg_size);
-    Routes::new(endorser).add_service(deliver)
+    Routes::new(Guarded::new(endorser))
+        .add_service(Guarded::streams(deliver, config.peer.limits.deliver_service))
 }
 
 async fn start_orderer(
@@ -391,13 +407,24 @@ async fn start_orderer(
     let (signer, bootstrap) = settings::orderer_identity(config)?;
     let orderer = EmbeddedOrderer::open(settings::orderer(config), signer, bootstrap).await?;
     let bound = Bound::new(listener, &config.orderer.listen_address)?;
-    let tls = servers::tls(&config.orderer.tls)?;
+    let security = servers::security(&config.orderer.tls, None)?;
     tracing::info!(address = %bound.address()?, channels = ?orderer.channels(), "embedded orderer started");
     tasks.serve(
         "orderer listener",
-        servers::server(config, tls)?,
-        Routes::new(orderer.service()),
+        (servers::server(config), security),
+        Routes::new(Guarded::new(orderer.service())),
         bound,
     )?;
     Ok(Some(orderer))
+}
+
+/// The runtime as LSCC sees it. The build is kept for the launch; how long it may take, the limit of an installation
+/// says.
+struct VmBuilder(Arc<dyn Vm>);
+
+#[async_trait]
+impl PackageBuilder for VmBuilder {
+    async fn build(&self, package: &Package) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.deploy(&package.source()).await?)
+    }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cryptogen::{CertificateAuthority, CertificateSpec, Curve, Subject, Validity};
-use integration::forge::{Forge, high_s};
+use integration::forge::{Forge, Level, high_s};
 use integration::network::{CHAINCODE, Harness};
 use integration::packages::{Entry, archive, deployment_spec, node_package};
 use msp::{Certificate, LocalSigner};
@@ -17,10 +17,12 @@ enum Expected {
     Status(&'static str),
     /// A gRPC error, whatever the decoder says.
     Undecodable,
+    /// Code RESOURCE_EXHAUSTED and this text.
+    TooLarge(&'static str),
     /// A response with this status and text, and no endorsement.
     Response(i32, &'static str),
 }
-use Expected::{Response, Status, Undecodable};
+use Expected::{Response, Status, TooLarge, Undecodable};
 
 struct Case {
     name: String,
@@ -143,11 +145,32 @@ fn cases(harness: &Harness) -> Vec<Case> {
             Undecodable,
         );
     }
+    for level in [
+        Level::Proposal,
+        Level::Header,
+        Level::ChannelHeader,
+        Level::SignatureHeader,
+        Level::Extension,
+        Level::Payload,
+        Level::Input,
+    ] {
+        let request = forged(&|f| f.cut = Some(level));
+        add(&format!("{level:?} without its last byte"), request, Undecodable);
+    }
     let bomb = Bytes::from(vec![0x0a; 1 << 20]);
     add(
         "a megabyte of open fields",
         forged(&|f| f.payload = Some(bomb.clone())),
         Undecodable,
+    );
+
+    add(
+        "beyond the message limit",
+        SignedProposal {
+            proposal_bytes: vec![0; protos::MAX_MESSAGE_SIZE].into(),
+            signature: Bytes::new(),
+        },
+        TooLarge("grpc: received message larger than max (104857605 vs. 104857600)"),
     );
 
     // header fields
@@ -314,10 +337,46 @@ fn cases(harness: &Harness) -> Vec<Case> {
     add(
         "chaincode without channel",
         Forge::new(user, "", CHAINCODE, &[b"put"]).sign(),
-        Response(500, ""),
+        Response(
+            500,
+            "make sure the chaincode kv has been successfully defined on channel  and try again: could not get channel \
+             config for channel ''",
+        ),
+    );
+
+    let long = "x".repeat(1 << 20);
+    let cut = |text: &str| -> &'static str { text.replace('#', &"x".repeat(256)).leak() };
+    add(
+        "channel of a megabyte",
+        Forge::new(user, &long, CHAINCODE, &[b"put"]).sign(),
+        Response(500, cut("channel '#…' not found")),
+    );
+    add(
+        "chaincode of a megabyte",
+        Forge::new(user, "mychannel", &long, &[b"put"]).sign(),
+        Response(500, cut("try again: chaincode #… not found")),
+    );
+    let request = forged(&|f| {
+        f.keep_tx_id = true;
+        f.channel_header.tx_id.clone_from(&long);
+    });
+    add(
+        "transaction id of a megabyte",
+        request,
+        Status(cut("incorrectly computed txid '#…' -- expected")),
     );
 
     // system chaincode
+    let mut init = Forge::new(admin, "", "cscc", &[b"GetChannels"]);
+    init.spec.as_mut().unwrap().input.as_mut().unwrap().is_init = true;
+    add(
+        "system chaincode called as init",
+        init.sign(),
+        Response(
+            500,
+            "invalid invocation: chaincode 'cscc' does not require initialization but called as init",
+        ),
+    );
     let local = |signer, chaincode, args: &[&[u8]]| Forge::new(signer, "", chaincode, args).sign();
     add(
         "lscc without arguments",
@@ -341,7 +400,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
     add(
         "install of garbage",
         local(admin, "lscc", &[b"install", &[0xff; 30]]),
-        Response(500, ""),
+        Response(500, "failed to unmarshal envelope from bytes: "),
     );
     add(
         "install without package",
@@ -359,9 +418,9 @@ fn cases(harness: &Harness) -> Vec<Case> {
         Response(500, "Failed to reconstruct the genesis block"),
     );
     add(
-        "cscc join by a member",
+        "cscc join with garbage by a member",
         local(user, "cscc", &[b"JoinChain", b"x"]),
-        Response(500, ""),
+        Response(500, "Failed to reconstruct the genesis block, "),
     );
     add(
         "qscc unknown channel",
@@ -429,22 +488,22 @@ fn cases(harness: &Harness) -> Vec<Case> {
         (
             "symlink",
             archive(&[manifest(), Entry::of_kind("src/link", EntryType::Symlink)]),
-            "",
+            "illegal file detected in payload: \"src/link\"",
         ),
         (
             "hard link",
             archive(&[manifest(), Entry::of_kind("src/link", EntryType::Link)]),
-            "",
+            "illegal file detected in payload: \"src/link\"",
         ),
         (
             "device",
             archive(&[manifest(), Entry::of_kind("src/dev", EntryType::Char)]),
-            "",
+            "illegal file detected in payload: \"src/dev\"",
         ),
         (
             "pipe",
             archive(&[manifest(), Entry::of_kind("src/fifo", EntryType::Fifo)]),
-            "",
+            "illegal file detected in payload: \"src/fifo\"",
         ),
         (
             "absolute path",
@@ -475,7 +534,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
         (
             "1:1000 compression",
             archive(&[manifest(), Entry::file("src/zeros", &zeros)]),
-            "",
+            "code package unpacks to more than",
         ),
     ];
     for (name, package, text) in packages {
@@ -524,7 +583,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
     add(
         "deploy of garbage",
         deploy(&[b"deploy", b"mychannel", &[0xff; 9]]),
-        Response(500, ""),
+        Response(500, "error unmarshalling ChaincodeDeploymentSpec: "),
     );
     cases
 }
@@ -542,6 +601,11 @@ async fn every_hostile_request_gets_its_error_and_the_peer_goes_on() {
         let fault = match (&case.expected, answer) {
             (Status(text), Err(status))
                 if status.code() == tonic::Code::Unknown && status.message().contains(text) =>
+            {
+                None
+            }
+            (TooLarge(text), Err(status))
+                if status.code() == tonic::Code::ResourceExhausted && status.message() == *text =>
             {
                 None
             }

@@ -4,3 +4,5 @@ mod architecture;
 mod endorse;
 mod hostile_chaincode;
 mod hostile_proposals;
+mod limits;
+mod mutual_tls;

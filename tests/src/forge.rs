@@ -10,6 +10,25 @@ use protos::peer::{
 };
 use protos::{compute_tx_id, now_timestamp};
 
+/// The levels of a proposal that are messages of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// The header extension.
+    Extension,
+    /// The channel header.
+    ChannelHeader,
+    /// The signature header.
+    SignatureHeader,
+    /// The header.
+    Header,
+    /// The invocation specification.
+    Input,
+    /// The payload.
+    Payload,
+    /// The proposal.
+    Proposal,
+}
+
 /// The parts of a proposal. `None` for raw bytes means: encoded from the parts below.
 pub struct Forge<'a> {
     /// Who signs.
@@ -38,6 +57,8 @@ pub struct Forge<'a> {
     pub header: Option<Bytes>,
     /// Raw bytes of the proposal.
     pub proposal: Option<Bytes>,
+    /// The level that loses its last byte.
+    pub cut: Option<Level>,
 }
 
 impl<'a> Forge<'a> {
@@ -80,19 +101,25 @@ impl<'a> Forge<'a> {
             raw_signature_header: None,
             header: None,
             proposal: None,
+            cut: None,
         }
     }
 
     /// Encodes and signs.
     #[must_use]
     pub fn sign(mut self) -> SignedProposal {
+        let cut = self.cut;
+        let whole = |level: Level, mut bytes: Vec<u8>| -> Bytes {
+            let lost = usize::from(cut == Some(level));
+            bytes.truncate(bytes.len() - lost);
+            bytes.into()
+        };
         let extension = self.extension.take().unwrap_or_else(|| {
-            ChaincodeHeaderExtension {
+            let extension = ChaincodeHeaderExtension {
                 chaincode_id: self.chaincode_id.take(),
                 ..Default::default()
-            }
-            .encode_to_vec()
-            .into()
+            };
+            whole(Level::Extension, extension.encode_to_vec())
         });
         self.channel_header.extension = extension;
         if !self.keep_tx_id {
@@ -101,42 +128,38 @@ impl<'a> Forge<'a> {
         }
         let channel_header = self
             .raw_channel_header
-            .unwrap_or_else(|| self.channel_header.encode_to_vec().into());
+            .unwrap_or_else(|| whole(Level::ChannelHeader, self.channel_header.encode_to_vec()));
         let signature_header = self
             .raw_signature_header
-            .unwrap_or_else(|| self.signature_header.encode_to_vec().into());
+            .unwrap_or_else(|| whole(Level::SignatureHeader, self.signature_header.encode_to_vec()));
         let header = self.header.unwrap_or_else(|| {
-            Header {
+            let message = Header {
                 channel_header,
                 signature_header,
-            }
-            .encode_to_vec()
-            .into()
+            };
+            whole(Level::Header, message.encode_to_vec())
         });
         let input = self.input.unwrap_or_else(|| {
-            ChaincodeInvocationSpec {
+            let message = ChaincodeInvocationSpec {
                 chaincode_spec: self.spec,
                 ..Default::default()
-            }
-            .encode_to_vec()
-            .into()
+            };
+            whole(Level::Input, message.encode_to_vec())
         });
         let payload = self.payload.unwrap_or_else(|| {
-            ChaincodeProposalPayload {
+            let message = ChaincodeProposalPayload {
                 input,
                 ..Default::default()
-            }
-            .encode_to_vec()
-            .into()
+            };
+            whole(Level::Payload, message.encode_to_vec())
         });
         let proposal_bytes: Bytes = self.proposal.unwrap_or_else(|| {
-            Proposal {
+            let message = Proposal {
                 header,
                 payload,
                 ..Default::default()
-            }
-            .encode_to_vec()
-            .into()
+            };
+            whole(Level::Proposal, message.encode_to_vec())
         });
         let signature = self.signer.sign(&[&proposal_bytes]).expect("signs");
         SignedProposal {

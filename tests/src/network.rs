@@ -22,18 +22,25 @@ pub struct Harness {
 impl Harness {
     /// Starts a network without TLS and instantiates the scripted chaincode.
     pub async fn start() -> Self {
+        Self::start_with([]).await
+    }
+
+    /// As [`Self::start`], with further settings.
+    pub async fn start_with(settings: impl IntoIterator<Item = (&str, serde_json::Value)>) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let set = |key: &str, value: serde_json::Value| Override::new(key, value, "test");
+        let mut overrides = vec![
+            set("chaincode.mode", "dev".into()),
+            set("chaincode.executetimeout", "2s".into()),
+            set(
+                "peer.handlers.pluginDirs",
+                serde_json::json!([binaries::plugin_dir()]),
+            ),
+        ];
+        overrides.extend(settings.into_iter().map(|(key, value)| set(key, value)));
         let spec = NetworkSpec {
             tls: false,
-            overrides: vec![
-                set("chaincode.mode", "dev".into()),
-                set("chaincode.executetimeout", "2s".into()),
-                set(
-                    "peer.handlers.pluginDirs",
-                    serde_json::json!([binaries::plugin_dir()]),
-                ),
-            ],
+            overrides,
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         };
         let network = Network::start(spec).await.expect("network");

@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "ledger.proto",
         "kvrwset.proto",
         "queryresult.proto",
+        "lifecycle.proto",
         "peer.proto",
     ];
     println!("cargo:rerun-if-changed=proto");

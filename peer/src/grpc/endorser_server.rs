@@ -15,14 +15,15 @@ use handlers::{AuthChain, DecoratorChain, ParsedRequest, Rejection};
 use prost::Message;
 use protos::msp::SerializedIdentity;
 use protos::peer::{ChaincodeInput, SignedProposal};
-use protos::{UnpackError, UnpackedProposal};
-use tokio::sync::Semaphore;
+use protos::{UnpackError, UnpackedProposal, clamped};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument as _;
 
+use super::guarded::Slots;
 use super::proposal_codec::ProposalCodec;
 
 const PROCESS_PROPOSAL: &str = "/protos.Endorser/ProcessProposal";
@@ -62,15 +63,14 @@ pub struct EndorserServer {
 #[derive(Debug)]
 struct Inner {
     parts: EndorserParts,
-    slots: Option<Semaphore>,
+    slots: Slots,
 }
 
 impl EndorserServer {
     /// The service around an endorser.
     #[must_use]
     pub fn new(parts: EndorserParts) -> Self {
-        let slots =
-            (parts.concurrency > 0).then(|| Semaphore::new(parts.concurrency.min(Semaphore::MAX_PERMITS)));
+        let slots = Slots::new(parts.concurrency);
         Self {
             inner: Arc::new(Inner { parts, slots }),
         }
@@ -82,25 +82,23 @@ impl Inner {
         self: Arc<Self>,
         request: Request<SignedProposal>,
     ) -> Result<Response<Bytes>, Status> {
-        let _slot = match self.slots.as_ref().map(Semaphore::try_acquire) {
-            Some(Err(_full)) => return Err(self.too_many()),
-            Some(Ok(slot)) => Some(slot),
-            None => None,
-        };
+        let slot = self.slots.take(EndorserServer::NAME)?;
         let connection = of_connection(&request);
         let signed = request.into_inner();
         let unpacked = UnpackedProposal::try_from(signed.clone());
         let facts = facts(connection, signed, unpacked.as_ref().ok());
         let span = tracing::info_span!(
             "proposal",
-            channel = facts.channel_id,
-            tx = facts.tx_id.get(..8).unwrap_or(&facts.tx_id),
-            chaincode = facts.chaincode_name
+            channel = &*clamped(&facts.channel_id),
+            tx = facts.tx_id.chars().take(8).collect::<String>(),
+            chaincode = &*clamped(&facts.chaincode_name)
         );
-        // A client that hangs up drops this future, not the transaction: it runs to its end in its own task.
+        // A client that hangs up drops this future, not the transaction: it runs to its end in its own task, and
+        // takes up its slot until then.
         let inner = Arc::clone(&self);
-        let running =
-            tokio::spawn(async move { inner.through_the_chain(facts, unpacked).await }.instrument(span));
+        let running = tokio::spawn(
+            async move { inner.through_the_chain(facts, unpacked, slot).await }.instrument(span),
+        );
         match running.await {
             Ok(Ok(bytes)) => Ok(Response::new(bytes)),
             Ok(Err(rejection)) => Err(Status::new(code(rejection.code), rejection.message)),
@@ -116,13 +114,14 @@ impl Inner {
         &self,
         facts: ParsedRequest,
         unpacked: Result<UnpackedProposal, UnpackError>,
+        _slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Bytes, Rejection> {
         let facts = Arc::new(facts);
         let endorse = || self.endorse(&facts, unpacked);
         let outcome = self.parts.chain.run(Arc::clone(&facts), endorse).await;
         if let Err(rejection) = &outcome {
             tracing::warn!(
-                tx_id = facts.tx_id,
+                tx_id = &*clamped(&facts.tx_id),
                 reason = rejection.message,
                 "proposal rejected"
             );
@@ -145,19 +144,13 @@ impl Inner {
         let answer =
             answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
         let status = answer.response.as_ref().map_or(0, |response| response.status);
+        let tx_id = &*clamped(tx_id);
         if answer.endorsement.is_some() {
             tracing::info!(tx_id, status, filters = &*self.parts.filters, "proposal endorsed");
         } else {
             tracing::info!(tx_id, status, "proposal answered without endorsement");
         }
         Ok(answer.encode_to_vec().into())
-    }
-
-    fn too_many(&self) -> Status {
-        let limit = self.parts.concurrency;
-        Status::unknown(format!(
-            "too many requests for /protos.Endorser, exceeding concurrency limit ({limit})"
-        ))
     }
 }
 

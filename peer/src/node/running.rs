@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use super::incoming::{Incoming, Security};
 use super::servers::Bound;
 
 /// How long open streams may take to end after the peer was told to stop.
@@ -63,15 +64,26 @@ impl Tasks {
     ///
     /// # Errors
     /// When the socket cannot be used.
-    pub fn serve(&self, name: &str, mut server: Server, routes: Routes, bound: Bound) -> Result<()> {
-        let incoming = bound.incoming()?;
+    pub(super) fn serve(
+        &self,
+        name: &str,
+        (mut server, security): (Server, Security),
+        routes: Routes,
+        bound: Bound,
+    ) -> Result<()> {
+        let incoming = bound.incoming(security)?;
         let token = self.token();
         let label = name.to_owned();
         self.spawn(name, async move {
-            let served = server
-                .add_routes(routes)
-                .serve_with_incoming_shutdown(incoming, token.cancelled())
-                .await;
+            let router = server.add_routes(routes);
+            let served = match incoming {
+                Incoming::Plain(plain) => {
+                    router
+                        .serve_with_incoming_shutdown(plain, token.cancelled())
+                        .await
+                }
+                Incoming::Tls(tls) => router.serve_with_incoming_shutdown(tls, token.cancelled()).await,
+            };
             if let Err(error) = served {
                 tracing::error!(
                     listener = label,

@@ -1,14 +1,20 @@
 //! gRPC servers with Fabric's keepalive and TLS settings.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use channel::Channels;
 use core_config::{CoreConfig, TlsConfig};
-use tokio::net::TcpStream;
-use tokio_stream::wrappers::TcpListenerStream;
-use tokio_stream::{Stream, StreamExt};
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::{Server, ServerTlsConfig};
+
+use super::incoming::{Incoming, Security};
+use super::listener_tls::{ClientAuth, ListenerTls};
+
+/// Pings to an idle chaincode, and the time it has to answer. Fabric does not let these be configured.
+const CHAINCODE_PING: Duration = Duration::from_secs(2 * 60 * 60);
+const CHAINCODE_PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A socket that is bound and not yet served.
 #[derive(Debug)]
@@ -28,41 +34,49 @@ impl Bound {
         Ok(self.0.local_addr()?)
     }
 
-    /// Accepted connections. Small messages go out at once: the server's own setting has no effect on
-    /// connections that it did not accept itself.
-    pub(super) fn incoming(self) -> Result<impl Stream<Item = io::Result<TcpStream>>> {
+    pub(super) fn incoming(self, security: Security) -> Result<Incoming> {
         self.0.set_nonblocking(true)?;
-        let accepted = TcpListenerStream::new(tokio::net::TcpListener::from_std(self.0)?);
-        Ok(accepted.map(|stream| {
-            let stream = stream?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        }))
+        Ok(Incoming::new(
+            tokio::net::TcpListener::from_std(self.0)?,
+            security,
+        ))
     }
 }
 
 /// A server that pings idle clients as Fabric's does. Clients may ping as often as they like: the shims and
 /// SDKs do so every minute or two.
-pub(super) fn server(config: &CoreConfig, tls: Option<ServerTlsConfig>) -> Result<Server> {
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(config.peer.keepalive.interval))
-        .http2_keepalive_timeout(Some(config.peer.keepalive.timeout));
+pub(super) fn server(config: &CoreConfig) -> Server {
+    let keepalive = &config.peer.keepalive;
+    pinging(keepalive.interval, keepalive.timeout)
+}
+
+/// The server of the chaincode listener.
+pub(super) fn chaincode_server(tls: Option<ServerTlsConfig>) -> Result<(Server, Security)> {
+    let server = pinging(CHAINCODE_PING, CHAINCODE_PING_TIMEOUT);
     Ok(match tls {
-        Some(tls) => server.tls_config(tls)?,
-        None => server,
+        Some(tls) => (server.tls_config(tls)?, Security::Server),
+        None => (server, Security::Plain),
     })
 }
 
-/// The TLS of a listener, if it has any.
-pub(super) fn tls(config: &TlsConfig) -> Result<Option<ServerTlsConfig>> {
+fn pinging(interval: Duration, timeout: Duration) -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(interval))
+        .http2_keepalive_timeout(Some(timeout))
+}
+
+/// The TLS of a listener for clients, if it has any. The organisations of the channels are trusted.
+pub(super) fn security(config: &TlsConfig, channels: Option<&Arc<Channels>>) -> Result<Security> {
     if !config.enabled {
-        return Ok(None);
+        return Ok(Security::Plain);
     }
-    let material = config.load()?;
-    let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(material.certificate, material.key));
-    if config.client_auth_required {
-        let roots = material.client_root_cas.join(&b'\n');
-        tls = tls.client_ca_root(Certificate::from_pem(roots));
-    }
-    Ok(Some(tls))
+    let clients = match channels {
+        _ if !config.client_auth_required => ClientAuth::None,
+        Some(channels) => ClientAuth::Channels(Arc::clone(channels)),
+        None => ClientAuth::Configured,
+    };
+    Ok(Security::Tls(Arc::new(ListenerTls::new(
+        config.load()?,
+        clients,
+    )?)))
 }

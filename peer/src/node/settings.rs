@@ -85,10 +85,10 @@ pub fn check_everything(config: &CoreConfig) -> Result<(), Faults> {
     let mut faults = between_values(config);
     let told = |error: anyhow::Error| wire_message(error.as_ref());
     faults.extend(addresses(config).err().map(told));
-    faults.extend(tls_faults(config, "peer.tls", &config.peer.tls));
+    faults.extend(tls_faults("peer.tls", &config.peer.tls));
     faults.extend(local_msp(config).err().map(told));
     if config.orderer.enabled {
-        faults.extend(tls_faults(config, "orderer.tls", &config.orderer.tls));
+        faults.extend(tls_faults("orderer.tls", &config.orderer.tls));
         // without the two keys the fault is named already
         if config.orderer.local_msp_dir.is_some() && config.orderer.local_msp_id.is_some() {
             faults.extend(orderer_identity(config).err().map(told));
@@ -113,7 +113,7 @@ fn addresses(config: &CoreConfig) -> Result<()> {
     Ok(())
 }
 
-fn tls_faults(config: &CoreConfig, section: &str, tls: &TlsConfig) -> Vec<String> {
+fn tls_faults(section: &str, tls: &TlsConfig) -> Vec<String> {
     if !tls.enabled {
         return Vec::new();
     }
@@ -123,7 +123,7 @@ fn tls_faults(config: &CoreConfig, section: &str, tls: &TlsConfig) -> Vec<String
         .map(|problem| format!("{section}: {problem}"))
         .collect();
     if faults.is_empty() {
-        let usable = servers::tls(tls).and_then(|tls| servers::server(config, tls).map(drop));
+        let usable = servers::security(tls, None);
         faults.extend(
             usable
                 .err()
@@ -490,7 +490,7 @@ mod tests {
         }
         let yaml = "peer: {tls: {enabled: true, cert: {file: c}, key: {file: k}, rootcert: {file: ''}}}";
         let config = load(folder.path(), yaml);
-        let faults = tls_faults(&config, "peer.tls", &config.peer.tls);
+        let faults = tls_faults("peer.tls", &config.peer.tls);
         assert!(
             faults.len() == 1 && faults[0].starts_with("peer.tls: "),
             "{faults:?}"

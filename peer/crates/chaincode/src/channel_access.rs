@@ -9,13 +9,16 @@ use protos::{ChannelId, UnpackedProposal};
 /// Resource that guards calls from one chaincode to another.
 pub const CHAINCODE_TO_CHAINCODE: &str = "peer/ChaincodeToChaincode";
 
-/// Application capabilities of a channel that decide which requests chaincode may make.
+/// Application capabilities of a channel that decide which requests chaincode may make,
+/// and where its definition is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChannelCapabilities {
     /// V1_3 and later: metadata of keys.
     pub key_level_endorsement: bool,
     /// V2_5 and later: purging of private data.
     pub purge_private_data: bool,
+    /// V2_0 and later: definitions of chaincode in `_lifecycle`.
+    pub new_lifecycle: bool,
 }
 
 /// The peer's channels.

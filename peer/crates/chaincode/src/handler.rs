@@ -1,10 +1,13 @@
 //! One connected chaincode: executes transactions on its stream.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use prost::Message;
+use protos::MAX_MESSAGE_SIZE;
 use protos::peer::ChaincodeMessage;
 use protos::peer::chaincode_message::Type;
 use tokio::sync::mpsc;
@@ -20,13 +23,13 @@ use crate::transaction_context::{ContextExists, TransactionContext, TransactionC
 /// Where the messages for one chaincode go.
 pub type Outbound = mpsc::Sender<Result<ChaincodeMessage, Status>>;
 
-/// A message could not be sent, so the stream is of no more use.
+/// A message could not be sent. Unless the message is to blame, the stream is of no more use.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("[{}] error sending {message}: {reason}", short(.tx_id))]
 pub struct SendError {
     tx_id: String,
     message: String,
-    reason: &'static str,
+    reason: Cow<'static, str>,
 }
 
 /// Why a transaction got no answer from chaincode.
@@ -43,9 +46,63 @@ pub enum SendingError {
     StreamTerminated(Option<container::ExitInfo>),
 }
 
+/// Lines of a crashed chaincode's output that clients get to see: the message of a panic or an uncaught exception …
+const CRASH_LINES: usize = 5;
+/// … and their bytes. The whole output is in the peer's log.
+const CRASH_BYTES: usize = 1024;
+
+/// How a chaincode ended that was running, as far as clients are concerned: its log is not theirs to read.
+pub(crate) fn crash(mut exit: container::ExitInfo) -> container::ExitInfo {
+    let mut left = CRASH_BYTES;
+    let mut lines = Vec::new();
+    for mut line in exit.last_lines.into_iter().rev().take(CRASH_LINES) {
+        let cut = line.len() > left;
+        line.truncate(boundary(&line, left));
+        left = left.saturating_sub(line.len() + 1);
+        lines.push(line);
+        if cut {
+            break;
+        }
+    }
+    lines.reverse();
+    exit.last_lines = lines;
+    exit
+}
+
+/// The last place up to `limit` where a text can be cut.
+fn boundary(text: &str, limit: usize) -> usize {
+    let places = text.char_indices().map(|(place, _)| place).chain([text.len()]);
+    places.take_while(|place| *place <= limit).last().unwrap_or(0)
+}
+
 /// First eight characters of a transaction id, as in Fabric's logs.
 pub fn short(tx_id: &str) -> String {
     tx_id.chars().take(8).collect()
+}
+
+/// The answer to a transaction whose message gRPC would not send. It must not get into the queue: the stream would
+/// end, and with it the transactions of everybody else.
+fn too_large(message: &ChaincodeMessage) -> Option<ChaincodeMessage> {
+    let size = message.encoded_len();
+    if size <= MAX_MESSAGE_SIZE {
+        return None;
+    }
+    let error = SendError {
+        tx_id: message.txid.clone(),
+        message: type_name(message.r#type),
+        reason: format!(
+            "rpc error: code = ResourceExhausted desc = trying to send message larger than max \
+             ({size} vs. {MAX_MESSAGE_SIZE})"
+        )
+        .into(),
+    };
+    Some(ChaincodeMessage {
+        r#type: Type::Error.into(),
+        payload: error.to_string().into(),
+        txid: message.txid.clone(),
+        channel_id: message.channel_id.clone(),
+        ..Default::default()
+    })
 }
 
 /// The peer's side of one stream.
@@ -136,6 +193,9 @@ impl ChaincodeHandler {
                 .map(|proposal| proposal.signed.clone()),
             ..Default::default()
         };
+        if let Some(too_large) = too_large(&message) {
+            return Ok(too_large);
+        }
         let run = async {
             // a failure to send completes the transaction with its text
             self.send(message).await.ok();
@@ -202,7 +262,7 @@ impl ChaincodeHandler {
         let error = SendError {
             tx_id: txid.clone(),
             message: type_name(kind),
-            reason,
+            reason: reason.into(),
         };
         self.notify(ChaincodeMessage {
             r#type: Type::Error.into(),

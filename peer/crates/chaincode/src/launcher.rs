@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use container::{ChaincodeSource, ExitWatch, StartRequest, Vm};
+use container::{ExitWatch, StartRequest, Vm};
 use parking_lot::Mutex;
 use protos::{ChaincodeId, wire_message};
 use tokio::time::Instant;
@@ -22,8 +22,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// A first failure is not held against a chaincode: the next call launches again at once. From the second
 /// failure in a row on, calls fail at once for this long, doubled with each further failure …
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
-/// … up to this, so that a repaired chaincode is tried again within a minute.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
+/// … up to this, so that a repaired chaincode is tried again soon.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
 
 /// Failures in a row of one chaincode.
 struct Failures {
@@ -187,14 +187,7 @@ impl RuntimeLauncher {
             local_msp_id: self.config.local_msp_id.clone(),
             tls,
             logging: self.config.logging.clone(),
-            source: ChaincodeSource {
-                id,
-                name: chaincode.name.to_string(),
-                version: chaincode.version.to_string(),
-                chaincode_type: package.chaincode_type().to_owned(),
-                deployment_spec: package.deployment_spec_bytes().clone(),
-                code_package: package.code_package().clone(),
-            },
+            source: package.source(),
         })
     }
 

@@ -37,7 +37,7 @@ pub use config::{
     SEND_TIMEOUT,
 };
 pub use counters::Counted;
-pub use definition::{DefinitionError, LSCC};
+pub use definition::{DefinitionError, LIFECYCLE, LSCC, SequenceError};
 pub use handler::{ChaincodeHandler, Outbound, SendError, SendingError};
 pub use launch_state::{LaunchFailure, LaunchState};
 pub use launcher::RuntimeLauncher;

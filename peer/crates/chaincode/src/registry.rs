@@ -77,6 +77,12 @@ impl HandlerRegistry {
             .map(|entry| entry.launch.clone())
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_unclaimed(&self, chaincode: &str) -> bool {
+        let entries = self.entries.lock();
+        entries.get(chaincode).is_none_or(|entry| entry.handler.is_none())
+    }
+
     /// The handler of a chaincode that is ready for transactions.
     pub fn ready_handler(&self, chaincode: &str) -> Option<Arc<ChaincodeHandler>> {
         let entries = self.entries.lock();

@@ -9,7 +9,7 @@ use protos::peer::{ChaincodeAdditionalParams, ChaincodeId, ChaincodeMessage};
 use protos::wire_message;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_stream::{Stream, StreamExt};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::config::{MAX_BATCH_RECORDS, REGISTER_TIMEOUT};
 use crate::handler::{ChaincodeHandler, Outbound, SendError};
@@ -27,8 +27,12 @@ pub type CertificateHash = [u8; 32];
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
     /// The transport failed; a killed process looks like this.
-    #[error("receive from chaincode support stream failed")]
-    Receive(#[source] Box<Status>),
+    #[error(
+        "receive from chaincode support stream failed: rpc error: code = {:?} desc = {}",
+        .0.code(),
+        .0.message()
+    )]
+    Receive(Box<Status>),
     /// A message came that the state does not accept.
     #[error("error handling message, ending stream")]
     OutOfTurn(#[source] OutOfTurn),
@@ -50,6 +54,21 @@ pub enum StreamError {
     /// The stream was ended from the peer's side.
     #[error("chaincode {0} has been deregistered")]
     Deregistered(String),
+}
+
+impl StreamError {
+    /// What the chaincode is told. As in Go, an error that is none of gRPC's has no code of its own.
+    fn status(&self) -> Status {
+        let code = match self {
+            Self::Receive(status) => status.code(),
+            _ => Code::Unknown,
+        };
+        Status::new(code, wire_message(self))
+    }
+
+    fn receive(status: Status) -> Self {
+        Self::Receive(Box::new(protos::in_grpc_gos_words(status)))
+    }
 }
 
 /// One stream, from its first message to its end.
@@ -82,10 +101,7 @@ impl ChaincodeStream {
         S: Stream<Item = Result<ChaincodeMessage, Status>> + Send + Unpin,
     {
         let result = self.receive(inbound).await;
-        let status = result
-            .as_ref()
-            .err()
-            .map(|error| Status::failed_precondition(wire_message(error)));
+        let status = result.as_ref().err().map(StreamError::status);
         match (&self.handler, self.outbound.take()) {
             (Some(handler), _) => {
                 let launch = self.support.registry().deregister_handler(handler);
@@ -166,7 +182,7 @@ impl ChaincodeStream {
         S: Stream<Item = Result<ChaincodeMessage, Status>> + Send + Unpin,
     {
         while let Some(message) = inbound.next().await {
-            let message = message.map_err(|status| StreamError::Receive(Box::new(status)))?;
+            let message = message.map_err(StreamError::receive)?;
             if let Some(tls) = self.support.tls() {
                 tls.authenticate(&message, self.certificate)?;
             }
@@ -186,7 +202,7 @@ impl ChaincodeStream {
         handler: &Arc<ChaincodeHandler>,
         message: Result<ChaincodeMessage, Status>,
     ) -> Result<(), StreamError> {
-        let message = message.map_err(|status| StreamError::Receive(Box::new(status)))?;
+        let message = message.map_err(StreamError::receive)?;
         match self.state.accept(&message).map_err(StreamError::OutOfTurn)? {
             Turn::KeepAlive | Turn::Register => {}
             Turn::Finish => handler.notify(message),
@@ -202,7 +218,14 @@ impl ChaincodeStream {
         };
         let support = Arc::downgrade(&self.support);
         let handler = Arc::new(ChaincodeHandler::new(id.name, support, outbound));
-        self.support.registry().register(&handler)?;
+        if let Err(refused) = self.support.registry().register(&handler) {
+            if matches!(refused, RegisterError::Duplicate(_)) {
+                // who waits for the launch is to know; a launch that is over stays as it is
+                let failure = LaunchFailure::Registration(refused.to_string());
+                self.support.registry().failed(handler.name(), failure);
+            }
+            return Err(refused.into());
+        }
         self.handler = Some(handler.clone());
         self.outbound = None;
         let welcomed = self.welcome(&handler).await;

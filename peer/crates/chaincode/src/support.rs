@@ -18,7 +18,7 @@ use crate::channel_access::ChannelAccess;
 use crate::config::Config;
 use crate::counters::{Counted, Counters};
 use crate::definition::{self, DefinitionError};
-use crate::handler::{Call, ChaincodeHandler, Outbound, SendingError};
+use crate::handler::{Call, ChaincodeHandler, Outbound, SendingError, crash};
 use crate::launch_state::LaunchFailure;
 use crate::launcher::RuntimeLauncher;
 use crate::packages::PackageStore;
@@ -93,7 +93,7 @@ pub enum InvalidInvocation {
         name: String,
         /// Why.
         #[source]
-        source: DefinitionError,
+        source: Box<DefinitionError>,
     },
     /// A chaincode of the 1.x lifecycle is called as init.
     #[error("chaincode '{0}' does not require initialization but called as init")]
@@ -217,7 +217,7 @@ impl ChaincodeSupport {
         params: &TransactionParams,
         name: &str,
     ) -> Result<ChaincodeData, DefinitionError> {
-        definition::read(params, name)
+        definition::read(self.channels(), params, name)
     }
 
     /// Runs user or system chaincode. User chaincode is launched if it is not running.
@@ -235,6 +235,7 @@ impl ChaincodeSupport {
             tx_id: tx_id.clone(),
             source: Box::new(source),
         };
+        check_init(&invocation).map_err(failed)?;
         let mut outcome = match self.system_chaincode(&name) {
             Some(system) => {
                 let answer = self
@@ -262,24 +263,32 @@ impl ChaincodeSupport {
         name: &str,
         input: ChaincodeInput,
     ) -> Result<ChaincodeMessage, InvokeError> {
-        if let Some(system) = self.system_chaincode(name) {
-            let outcome = self.invoke_system(system.as_ref(), &params, &input).await?;
-            return Ok(completed(&params, &outcome.response));
-        }
-        let chaincode = self.defined(&params, name).await?;
+        let system = self.system_chaincode(name);
+        let chaincode = match &system {
+            Some(_) => ChaincodeId::new(name, ""),
+            None => self.defined(&params, name).await?,
+        };
         let invocation = Invocation {
             chaincode,
             input,
             kind: InvocationKind::Transaction,
         };
-        self.invoke(params, invocation).await
+        check_init(&invocation)?;
+        let Some(system) = system else {
+            return self.invoke(params, invocation).await;
+        };
+        let outcome = self
+            .invoke_system(system.as_ref(), &params, &invocation.input)
+            .await?;
+        Ok(completed(&params, &outcome.response))
     }
 
     /// The version that the definition names, if the installed package fits the definition.
     async fn defined(&self, params: &Arc<TransactionParams>, name: &str) -> Result<ChaincodeId, InvokeError> {
-        let (packages, shared, wanted) = (self.packages.clone(), params.clone(), name.to_owned());
+        let (packages, channels) = (self.packages.clone(), self.channels.clone());
+        let (shared, wanted) = (params.clone(), name.to_owned());
         let checked = tokio::task::spawn_blocking(move || {
-            let definition = definition::read(&shared, &wanted)?;
+            let definition = definition::read(channels.as_ref(), &shared, &wanted)?;
             packages.check(&definition).map_err(DefinitionError::Security)?;
             Ok(definition)
         });
@@ -290,7 +299,7 @@ impl ChaincodeSupport {
             InvokeError::Invalid(InvalidInvocation::Definition {
                 channel: params.channel.to_string(),
                 name: name.into(),
-                source,
+                source: Box::new(source),
             })
         })?;
         Ok(ChaincodeId::new(name, &definition.version))
@@ -306,10 +315,6 @@ impl ChaincodeSupport {
             input,
             kind,
         } = invocation;
-        if kind == InvocationKind::Transaction && input.is_init {
-            let name = chaincode.name.to_string();
-            return Err(InvokeError::Invalid(InvalidInvocation::NoInit(name)));
-        }
         let handler = self.launched(&chaincode).await?;
         let function = input.args.first().map_or(&[][..], Bytes::as_ref);
         let call = Call {
@@ -328,7 +333,7 @@ impl ChaincodeSupport {
                     Some(exit) => tokio::time::timeout(EXIT_GRACE, exit.wait()).await.ok(),
                     None => None,
                 };
-                SendingError::StreamTerminated(exit)
+                SendingError::StreamTerminated(exit.map(crash))
             }
             Err(error) => error,
         };
@@ -389,6 +394,15 @@ impl ChaincodeSupport {
             .run(inbound)
             .await
     }
+}
+
+/// Nothing that runs here has an initialization of the 2.x lifecycle.
+fn check_init(invocation: &Invocation) -> Result<(), InvokeError> {
+    if invocation.kind == InvocationKind::Transaction && invocation.input.is_init {
+        let name = invocation.chaincode.name.to_string();
+        return Err(InvokeError::Invalid(InvalidInvocation::NoInit(name)));
+    }
+    Ok(())
 }
 
 fn outcome_of(tx_id: &TxId, message: ChaincodeMessage) -> Result<ExecuteOutcome, ExecuteError> {

@@ -23,6 +23,9 @@ use crate::stream::CertificateHash;
 /// How long a certificate waits for its chaincode to register (Fabric accesscontrol/mapper.go).
 const REGISTRATION_TTL: Duration = Duration::from_secs(10 * 60);
 
+/// How long a TLS handshake may take (Fabric's connection timeout of a server).
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Life of the CA and of the server's certificate; the process will not live that long.
 const AUTHORITY_DAYS: i64 = 10 * 365;
 
@@ -115,6 +118,7 @@ impl TlsAuthority {
             .identity(Identity::from_pem(&self.server_cert_pem, &self.server_key_pem))
             .client_ca_root(Certificate::from_pem(self.ca_pem()))
             .client_auth_optional(false)
+            .timeout(HANDSHAKE_TIMEOUT)
     }
 
     /// The CA's certificate.

@@ -40,7 +40,8 @@ impl ChannelAccess for Channels {
         let capabilities = &bundle.application()?.capabilities;
         Some(ChannelCapabilities {
             key_level_endorsement: capabilities.key_level_endorsement(),
-            purge_private_data: capabilities.names().any(|name| name == "V2_5"),
+            purge_private_data: capabilities.purge_pvt_data(),
+            new_lifecycle: capabilities.lifecycle_v2_0(),
         })
     }
 }

@@ -303,9 +303,11 @@ impl<R: Read> Read for Tracked<'_, R> {
     }
 }
 
-/// The name if it is a plain relative path at or below `src` or `META-INF`.
+/// The name if it is a plain relative path at or below `src` or `META-INF`. One slash in front is dropped: Fabric's
+/// rule for packages lets it pass.
 pub(crate) fn checked_name(name: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(name).ok()?;
+    let name = name.strip_prefix('/').unwrap_or(name);
     let plain = !name.contains("//") && !name.ends_with('/') && !name.chars().any(char::is_control);
     let mut components = Path::new(name).components();
     let rooted =

@@ -12,7 +12,7 @@ use crate::endorse::{endorse, response_payload};
 use crate::executor::{Decorators, Executor};
 use crate::pre_process::{ENDORSEMENT_PLUGIN, Prepared, Stopped, prepare};
 use crate::reply::{self, Fate, RejectedProposal};
-use crate::simulate::{SimulateError, results, simulate};
+use crate::simulate::{Results, SimulateError, results, simulate};
 
 /// What an endorser is made of.
 pub struct Parts {
@@ -95,22 +95,22 @@ fn conclude(
 ) -> Result<ProposalResponse, SimulateError> {
     let proposal = &prepared.proposal;
     let fate = Fate::of(outcome.response.status, proposal.channel.is_empty());
-    let results = results(&prepared.params, &proposal.chaincode)?;
+    let Results { public, interest } = results(&*parts.chaincodes, &prepared.params, &proposal.chaincode)?;
     if outcome.response.status >= crate::simulate::ERROR_THRESHOLD {
         tracing::info!(status = outcome.response.status, "chaincode returned an error");
     }
     if fate == Fate::Plain {
-        return Ok(reply::unendorsed(outcome.response, bytes::Bytes::new()));
+        return Ok(reply::plain(outcome.response));
     }
-    let payload = response_payload(proposal, &prepared.version, &outcome, results);
+    let payload = response_payload(proposal, &prepared.version, &outcome, public);
     if fate == Fate::Error {
-        return Ok(reply::unendorsed(outcome.response, payload));
+        return Ok(reply::unendorsed(outcome.response, payload, interest));
     }
     if prepared.endorsement_plugin != ENDORSEMENT_PLUGIN {
         return Err(SimulateError::Plugin(prepared.endorsement_plugin.clone()));
     }
     let endorsement = endorse(parts.channels.local_msp().signer(), &payload)?;
-    Ok(reply::endorsed(outcome.response, payload, endorsement))
+    Ok(reply::endorsed(outcome.response, payload, interest, endorsement))
 }
 
 /// Ends a simulation on every way out: what still holds on to it can read no more.

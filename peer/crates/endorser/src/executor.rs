@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chaincode::{
-    ChaincodeSupport, DefinitionError, ExecuteError, ExecuteOutcome, Invocation, TransactionParams,
+    ChaincodeSupport, DefinitionError, ExecuteError, ExecuteOutcome, Invocation, LIFECYCLE, LSCC,
+    TransactionParams,
 };
 use protos::UnpackedProposal;
 use protos::peer::{ChaincodeData, ChaincodeInput};
@@ -15,6 +16,11 @@ use protos::peer::{ChaincodeData, ChaincodeInput};
 pub trait Executor: Send + Sync {
     /// Whether the name is one of a system chaincode.
     fn is_system_chaincode(&self, name: &str) -> bool;
+
+    /// Whether the state below this name is a system chaincode's, be it enabled or not.
+    fn is_system_namespace(&self, name: &str) -> bool {
+        [LSCC, LIFECYCLE].contains(&name) || self.is_system_chaincode(name)
+    }
 
     /// Whether a proposal may name the chaincode.
     fn is_invokable_externally(&self, name: &str) -> bool;

@@ -81,9 +81,12 @@ fn invocation(
     if !deployment.code_package.is_empty() {
         return Err(LegacyInitError::CodePackage);
     }
+    let mut input = spec.input.unwrap_or_default();
+    // decorations are the peer's to make, and what the client wrote there is not
+    input.decorations.clear();
     Ok(Invocation {
         chaincode: ChaincodeId::new(&id.name, &id.version),
-        input: spec.input.unwrap_or_default(),
+        input,
         kind: InvocationKind::Init,
     })
 }

@@ -7,6 +7,7 @@
 mod endorse;
 mod endorser;
 mod executor;
+mod interest;
 mod legacy_init;
 mod pre_process;
 mod reply;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use endorser::{Endorser, Parts};
 pub use executor::{Decorators, Executor};
+pub use interest::InterestError;
 pub use pre_process::PreProcessError;
 pub use reply::RejectedProposal;
 pub use simulate::SimulateError;

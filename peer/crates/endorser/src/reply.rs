@@ -1,7 +1,7 @@
 //! Every way a proposal ends, as the client sees it. Nobody else builds a response.
 
 use bytes::Bytes;
-use protos::peer::{Endorsement, ProposalResponse, Response};
+use protos::peer::{ChaincodeInterest, Endorsement, ProposalResponse, Response};
 use protos::wire_message;
 
 use crate::pre_process::PreProcessError;
@@ -58,23 +58,38 @@ impl Fate {
     }
 }
 
-/// The chaincode's response without endorsement.
-pub(crate) fn unendorsed(response: Response, payload: Bytes) -> ProposalResponse {
+/// The chaincode's response alone.
+pub(crate) fn plain(response: Response) -> ProposalResponse {
     ProposalResponse {
         response: Some(response),
-        payload,
         ..Default::default()
     }
 }
 
+/// The chaincode's response with what it came from, not endorsed.
+pub(crate) fn unendorsed(
+    response: Response,
+    payload: Bytes,
+    interest: Option<ChaincodeInterest>,
+) -> ProposalResponse {
+    ProposalResponse {
+        payload,
+        interest,
+        ..plain(response)
+    }
+}
+
 /// The chaincode's response, endorsed.
-pub(crate) fn endorsed(response: Response, payload: Bytes, endorsement: Endorsement) -> ProposalResponse {
+pub(crate) fn endorsed(
+    response: Response,
+    payload: Bytes,
+    interest: Option<ChaincodeInterest>,
+    endorsement: Endorsement,
+) -> ProposalResponse {
     ProposalResponse {
         version: VERSION,
-        response: Some(response),
-        payload,
         endorsement: Some(endorsement),
-        ..Default::default()
+        ..unendorsed(response, payload, interest)
     }
 }
 
@@ -85,7 +100,7 @@ pub(crate) fn failed(error: &SimulateError) -> ProposalResponse {
         message: wire_message(error),
         payload: Bytes::new(),
     };
-    unendorsed(response, Bytes::new())
+    plain(response)
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use chaincode::{
 };
 use ledger::SimulationError;
 use msp::SignError;
-use protos::ChaincodeId;
-use protos::peer::ChaincodeInput;
+use protos::peer::{ChaincodeInput, ChaincodeInterest};
+use protos::{ChaincodeId, clamped};
 
 use crate::executor::{Decorators, Executor};
+use crate::interest::{InterestError, interest};
 use crate::legacy_init::{self, LegacyInitError};
 use crate::pre_process::Prepared;
 
@@ -22,11 +23,12 @@ pub(crate) const ERROR_THRESHOLD: i32 = 400;
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// The peer has not joined the channel.
-    #[error("channel '{0}' not found")]
+    #[error("channel '{}' not found", clamped(.0))]
     NoChannel(String),
     /// The channel has no usable definition of the chaincode.
     #[error(
-        "make sure the chaincode {chaincode} has been successfully defined on channel {channel} and try again"
+        "make sure the chaincode {} has been successfully defined on channel {channel} and try again",
+        clamped(.chaincode)
     )]
     Definition {
         /// The chaincode.
@@ -68,6 +70,9 @@ pub enum SimulationFailure {
     /// The results could not be taken.
     #[error(transparent)]
     Results(#[from] SimulationError),
+    /// Nobody could say who has to endorse the results.
+    #[error(transparent)]
+    Interest(#[from] InterestError),
     /// A deployment wrote private data.
     #[error("Private data is forbidden to be used in instantiate")]
     PrivateInInstantiate,
@@ -111,19 +116,34 @@ async fn decorated(
     decorated.map_err(SimulationFailure::Decorator)
 }
 
-/// The public read-write set, serialized; empty without simulator. Reads the ledger.
+/// What a simulation came to.
+#[derive(Default)]
+pub(crate) struct Results {
+    /// The public read-write set, serialized; empty without simulator.
+    pub(crate) public: bytes::Bytes,
+    /// The chaincode concerned; none without simulator.
+    pub(crate) interest: Option<ChaincodeInterest>,
+}
+
+/// Takes the results. Reads the ledger.
 pub(crate) fn results(
+    executor: &dyn Executor,
     params: &TransactionParams,
     chaincode: &str,
-) -> Result<bytes::Bytes, SimulationFailure> {
+) -> Result<Results, SimulationFailure> {
     let Some(simulator) = &params.simulator else {
-        return Ok(bytes::Bytes::new());
+        return Ok(Results::default());
     };
     simulator.done();
     let results = simulator.results()?;
-    match (results.private, chaincode) {
-        (None, _) => Ok(results.public),
-        (Some(_), "lscc") => Err(SimulationFailure::PrivateInInstantiate),
-        (Some(_), _) => Err(SimulationFailure::Private),
+    match (&results.private, chaincode) {
+        (None, _) => {}
+        (Some(_), "lscc") => return Err(SimulationFailure::PrivateInInstantiate),
+        (Some(_), _) => return Err(SimulationFailure::Private),
     }
+    let interest = interest(&results, |name| executor.is_system_namespace(name))?;
+    Ok(Results {
+        public: results.public,
+        interest: Some(interest),
+    })
 }

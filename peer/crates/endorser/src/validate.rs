@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use msp::{Identity, MspManager};
 use protos::common::HeaderType;
-use protos::{TxId, UnpackedProposal, compute_tx_id, wire_message};
+use protos::{TxId, UnpackedProposal, clamped, compute_tx_id, wire_message};
 
 /// Why a proposal is not valid. The texts are Fabric 2.5's; who knows more is only told in the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum ValidateError {
     #[error("creator is empty")]
     Creator,
     /// The transaction id is not made of nonce and creator.
-    #[error("incorrectly computed txid '{got}' -- expected '{expected}'")]
+    #[error("incorrectly computed txid '{}' -- expected '{expected}'", clamped(got.as_str()))]
     TxId {
         /// What the client says.
         got: TxId,
@@ -36,10 +36,10 @@ pub enum ValidateError {
     #[error("empty signature bytes")]
     NoSignature,
     /// The creator is no identity that the channel knows.
-    #[error("access denied: channel [{0}] creator org unknown, creator is malformed")]
+    #[error("access denied: channel [{}] creator org unknown, creator is malformed", clamped(.0))]
     UnknownCreator(String),
     /// The creator is not valid, or did not sign.
-    #[error("access denied: channel [{channel}] creator org [{msp_id}]")]
+    #[error("access denied: channel [{}] creator org [{}]", clamped(.channel), clamped(.msp_id))]
     Denied {
         /// The channel.
         channel: String,
@@ -96,13 +96,13 @@ fn check_creator(proposal: &UnpackedProposal, msps: &MspManager) -> Result<Arc<I
         .deserialize(&proposal.signature_header.creator)
         .map_err(|error| {
             tracing::warn!(
-                error = wire_message(&error),
+                error = &*clamped(&wire_message(&error)),
                 "access denied: creator is not an identity"
             );
             ValidateError::UnknownCreator(channel())
         })?;
     let denied = |reason: String| {
-        tracing::warn!(error = reason, "access denied");
+        tracing::warn!(error = &*clamped(&reason), "access denied");
         ValidateError::Denied {
             channel: channel(),
             msp_id: creator.msp_id().to_string(),

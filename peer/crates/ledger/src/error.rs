@@ -103,6 +103,9 @@ pub enum SimulationError {
     /// Rich queries need a document database.
     #[error("ExecuteQuery not supported for leveldb")]
     QueryUnsupported,
+    /// So do those with pages.
+    #[error("ExecuteQueryWithMetadata not supported for leveldb")]
+    PaginatedQueryUnsupported,
     /// Private data is out of scope.
     #[error("private data is not supported by this peer")]
     PrivateDataUnsupported,

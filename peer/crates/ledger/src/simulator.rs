@@ -215,13 +215,14 @@ impl TxSimulator {
     /// Always.
     pub fn execute_query_paginated(
         &self,
-        namespace: &str,
-        query: &str,
+        _namespace: &str,
+        _query: &str,
         _bookmark: &str,
         _page_size: u32,
     ) -> Result<StateIterator, SimulationError> {
         self.begin_paginated_query()?;
-        self.execute_query(namespace, query)
+        self.check_done()?;
+        Err(SimulationError::PaginatedQueryUnsupported)
     }
 
     /// Private data is out of scope.

@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod clamp;
 mod digest;
 mod envelope;
 mod error_chain;
 mod ids;
 mod lenient;
+mod message_limits;
 mod proposal;
 mod unpacked_proposal;
 
@@ -18,11 +20,13 @@ pub use block::{
     BlockError, block_data_hash, block_header_bytes, block_header_hash, last_config_index, new_block,
     set_metadata, tx_filter,
 };
+pub use clamp::clamped;
 pub use digest::sha256;
 pub use envelope::{EnvelopeError, SignedData, UnpackedEnvelope, channel_header_of, now_timestamp};
 pub use error_chain::wire_message;
 pub use ids::{ChaincodeId, ChannelId, TxId};
 pub use lenient::decode_as_go;
+pub use message_limits::in_grpc_gos_words;
 pub use proposal::{compute_tx_id, proposal_hash, proposal_hash_at_commit};
 pub use unpacked_proposal::{UnpackError, UnpackedProposal};
 
@@ -67,6 +71,9 @@ generated!(
 generated!(
     /// Records of query results.
     queryresult, "queryresult");
+generated!(
+    /// The state of the 2.x lifecycle.
+    lifecycle, "lifecycle");
 generated!(
     /// Proposals, transactions, chaincode messages and the peer's services (proto package `protos`).
     peer, "protos");

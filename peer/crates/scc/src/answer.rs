@@ -7,7 +7,7 @@ use prost::Message;
 use protos::SignedData;
 use protos::peer::Response;
 
-const SUCCESS: i32 = 200;
+pub(crate) const SUCCESS: i32 = 200;
 const ERROR: i32 = 500;
 
 /// `shim.Success`.

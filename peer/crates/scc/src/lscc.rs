@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chaincode::{PackageStore, SccOutcome, SystemChaincode, TransactionParams};
+use chaincode::{Package, PackageStore, SccOutcome, SystemChaincode, TransactionParams};
 use channel::Channels;
 use protos::peer::ChaincodeInput;
 
@@ -39,10 +39,20 @@ pub trait PackageValidator: Send + Sync {
     ) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
+/// Builds a package that has just been installed: the runtime of chaincode, as LSCC sees it.
+#[async_trait]
+pub trait PackageBuilder: Send + Sync {
+    /// Builds it, so that the first call finds it built.
+    ///
+    /// # Errors
+    /// Why it could not be built.
+    async fn build(&self, package: &Package) -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
 /// The lifecycle system chaincode.
 pub struct Lscc {
     core: Arc<Core>,
-    validator: Arc<dyn PackageValidator>,
+    installer: install::Installer,
 }
 
 struct Core {
@@ -68,8 +78,26 @@ impl Lscc {
     ) -> Self {
         Self {
             core: Arc::new(Core { channels, packages }),
-            validator,
+            installer: install::Installer {
+                validator,
+                builder: None,
+                max_package_size: usize::MAX,
+            },
         }
+    }
+
+    /// Refuses to install packages of more bytes (`chaincode.maxPackageSize`).
+    #[must_use]
+    pub fn max_package_size(mut self, bytes: usize) -> Self {
+        self.installer.max_package_size = bytes;
+        self
+    }
+
+    /// Builds what is installed. Without a builder the user does, as in dev mode.
+    #[must_use]
+    pub fn builder(mut self, builder: Arc<dyn PackageBuilder>) -> Self {
+        self.installer.builder = Some(builder);
+        self
     }
 }
 
@@ -105,7 +133,7 @@ impl SystemChaincode for Lscc {
         };
         let core = Arc::clone(&self.core);
         if call.function == "install" {
-            return install::install(core, call, Arc::clone(&self.validator)).await;
+            return self.installer.install(core, call).await;
         }
         blocking(move || core.answer(&call)).await
     }

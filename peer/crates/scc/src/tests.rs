@@ -21,7 +21,7 @@ use prost::Message;
 use protos::common::{Envelope, Header, HeaderType, Payload};
 use protos::peer::{SignedChaincodeDeploymentSpec, TxValidationCode};
 
-use crate::{Cscc, Lscc, PackageValidator, Qscc};
+use crate::{Cscc, Lscc, PackageBuilder, PackageValidator, Qscc};
 
 const CHANNEL: &str = "mychannel";
 

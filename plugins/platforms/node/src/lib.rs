@@ -12,10 +12,6 @@ use options::Options;
 use platform::Node;
 use plugin_api::{Init, PluginError, Result, export_plugin};
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the variable that Fabric's peers were given; a plugin has no other way to the environment"
-)]
 fn new(init: Init<'_>) -> Result<Node> {
     Options::parse(init.config_json.as_str(), &|name| init.fact(name))
         .map(Node::new)

@@ -20,7 +20,9 @@ pub(crate) fn validate(package: &[u8]) -> Result<Contents, PackageError> {
     let mut dependencies = false;
     visit::<PackageError>(package, |name, entry| {
         let kind = entry.header().entry_type();
-        if !is_below(name, &["src", "META-INF"]) || !matches!(kind, EntryType::Regular | EntryType::Directory)
+        // Fabric lets one slash pass in front
+        let path = name.strip_prefix('/').unwrap_or(name);
+        if !is_below(path, &["src", "META-INF"]) || !matches!(kind, EntryType::Regular | EntryType::Directory)
         {
             return Err(PackageError::IllegalFile(name.to_owned()));
         }
@@ -31,8 +33,8 @@ pub(crate) fn validate(package: &[u8]) -> Result<Contents, PackageError> {
                 mode,
             });
         }
-        dependencies |= name.starts_with("src/node_modules/");
-        if name == "src/package.json" {
+        dependencies |= path.starts_with("src/node_modules/");
+        if path == "src/package.json" {
             let mut content = Vec::new();
             entry
                 .take(MAX_MANIFEST)
@@ -118,6 +120,7 @@ mod tests {
         let good = [
             file("META-INF/statedb/couchdb/indexes/x.json", 0o100644),
             file("src/package.json", 0o100666),
+            file("/src/lib/index.js", 0o100644),
         ];
         assert!(validate(&package(&good)).is_ok());
     }
@@ -125,8 +128,9 @@ mod tests {
     #[test]
     fn what_is_no_file_below_the_folders_is_refused() {
         for name in [
-            "/src/a",
             "/etc/passwd",
+            "//src/x",
+            "/src/../x",
             "src/../../etc/passwd",
             "META-INF/../x",
             "srcs/a",

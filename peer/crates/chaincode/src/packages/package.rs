@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use container::ChaincodeSource;
 use prost::{DecodeError, Message};
 use protos::common::{Envelope, HeaderType};
 use protos::peer::chaincode_spec::Type;
@@ -53,10 +54,10 @@ pub enum PackageError {
 #[derive(Debug, thiserror::Error)]
 pub enum SecurityError {
     /// There is no readable package.
-    #[error("cannot get package for chaincode ({0})")]
+    #[error("invalid deployment spec")]
     Package(protos::ChaincodeId, #[source] PackageError),
     /// It is of another chaincode.
-    #[error("invalid chaincode data {defined} ({installed})")]
+    #[error("chaincode fingerprint mismatch: invalid chaincode data {defined} ({installed})")]
     OtherChaincode {
         /// Name and version in the definition.
         defined: protos::ChaincodeId,
@@ -64,13 +65,13 @@ pub enum SecurityError {
         installed: protos::ChaincodeId,
     },
     /// The definition's fingerprint does not decode.
-    #[error("invalid chaincode data")]
+    #[error("chaincode fingerprint mismatch")]
     Undecodable(#[source] DecodeError),
     /// It has other code, or other signers.
-    #[error("data mismatch")]
+    #[error("chaincode fingerprint mismatch: data mismatch")]
     Mismatch,
     /// The definition has another instantiation policy than the package.
-    #[error("Instantiation policy mismatch for cc {}/{}", .0.name, .0.version)]
+    #[error("Instantiation policy mismatch for cc {0}")]
     Policy(protos::ChaincodeId),
 }
 
@@ -194,6 +195,19 @@ impl Package {
     #[must_use]
     pub fn id(&self) -> &protos::ChaincodeId {
         &self.id
+    }
+
+    /// What a runtime builds.
+    #[must_use]
+    pub fn source(&self) -> ChaincodeSource {
+        ChaincodeSource {
+            id: self.id.to_string(),
+            name: self.id.name.to_string(),
+            version: self.id.version.to_string(),
+            chaincode_type: self.chaincode_type().to_owned(),
+            deployment_spec: self.deployment_spec_bytes.clone(),
+            code_package: self.code_package().clone(),
+        }
     }
 
     /// The bytes as received, which are what is stored.

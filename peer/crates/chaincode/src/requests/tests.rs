@@ -31,6 +31,7 @@ impl LedgerBench {
         dev.channels.set_capabilities(ChannelCapabilities {
             key_level_endorsement: true,
             purge_private_data: true,
+            new_lifecycle: false,
         });
         Self { dev, ledgers, ledger }
     }

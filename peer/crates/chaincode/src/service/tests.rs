@@ -124,7 +124,7 @@ async fn a_refused_registration_is_a_grpc_status() {
         .await
         .unwrap();
     let status = second.ended().await.unwrap();
-    assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+    assert_eq!(status.code(), tonic::Code::Unknown);
     assert_eq!(status.message(), "duplicate chaincodeID: mycc:1.0");
 }
 

@@ -117,6 +117,26 @@ async fn a_second_register_ends_the_stream() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_launch_learns_that_another_stream_took_the_name() {
+    let bench = DevBench::new();
+    let (launch, _) = bench.support.registry().launching("mycc:1.0");
+    // registered, but not ready: nobody reads what the peer sends
+    let first = Wire::open(&bench, 1);
+    first.send(register("mycc:1.0")).await;
+    while bench.support.registry().is_unclaimed("mycc:1.0") {
+        tokio::task::yield_now().await;
+    }
+    let mut second = Wire::open(&bench, OUTBOUND_QUEUE);
+    second.send(register("mycc:1.0")).await;
+    assert_eq!(
+        wire_message(&launch.wait().await.unwrap_err()),
+        "chaincode registration failed: duplicate chaincodeID: mycc:1.0"
+    );
+    let status = second.next().await.unwrap().unwrap_err();
+    assert_eq!(status.message(), "duplicate chaincodeID: mycc:1.0");
+}
+
+#[tokio::test]
 async fn a_stream_of_the_same_name_is_refused_and_the_first_lives_on() {
     let bench = DevBench::new();
     let _first = bench.attach(FakeShim::echo("mycc:1.0")).await;
@@ -247,6 +267,24 @@ async fn a_transport_error_ends_the_stream_with_it() {
         "{text}"
     );
     assert!(text.contains("error reading a body"), "{text}");
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_ends_the_stream_in_grpcs_words() {
+    let bench = DevBench::new();
+    let mut wire = Wire::open(&bench, OUTBOUND_QUEUE);
+    let tonics = "Error, decoded message length too large: found 9 bytes, the limit is: 5 bytes";
+    wire.to_peer
+        .send(Err(Status::out_of_range(tonics)))
+        .await
+        .unwrap();
+    let status = wire.next().await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(
+        status.message(),
+        "receive from chaincode support stream failed: rpc error: code = ResourceExhausted desc = grpc: received \
+         message larger than max (9 vs. 5)"
+    );
 }
 
 #[tokio::test]

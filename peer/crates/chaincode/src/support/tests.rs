@@ -289,13 +289,8 @@ async fn system_chaincode_runs_in_the_peer_under_the_same_timeout() {
     assert!(wire_message(&error).ends_with("timeout expired while executing transaction"));
 }
 
-#[tokio::test]
-async fn a_crash_during_a_transaction_tells_how_the_process_ended() {
-    let exit = ExitInfo {
-        code: Some(1),
-        last_lines: vec!["TypeError".into()],
-        ..ExitInfo::default()
-    };
+/// The text of a transaction whose chaincode ends like this.
+async fn crashed(exit: ExitInfo) -> String {
     let (sender, watch) = container::ExitWatch::new();
     let bench = DevBench::new();
     let shim = bench
@@ -312,9 +307,91 @@ async fn a_crash_during_a_transaction_tells_how_the_process_ended() {
     shim.wait_for(Type::Transaction).await;
     shim.hang_up();
     sender.send_replace(Some(exit));
+    wire_message(&call.await.unwrap().unwrap_err())
+}
+
+#[tokio::test]
+async fn a_crash_during_a_transaction_tells_how_the_process_ended() {
+    let exit = ExitInfo {
+        code: Some(1),
+        last_lines: vec!["TypeError".into()],
+        ..ExitInfo::default()
+    };
     assert_eq!(
-        wire_message(&call.await.unwrap().unwrap_err()),
+        crashed(exit).await,
         "failed to execute transaction tx: error sending: chaincode stream terminated: \
          container exited with 1, last output: TypeError"
     );
+}
+
+#[tokio::test]
+async fn of_a_crashed_chaincodes_output_clients_see_the_end_only() {
+    let exit = |last_lines| ExitInfo {
+        code: Some(2),
+        last_lines,
+        ..ExitInfo::default()
+    };
+    let numbered = (1..=30).map(|number| format!("line {number}")).collect();
+    let text = crashed(exit(numbered)).await;
+    let start = "failed to execute transaction tx: error sending: chaincode stream terminated: \
+                 container exited with 2, last output: ";
+    assert_eq!(
+        text.strip_prefix(start),
+        Some("line 26\nline 27\nline 28\nline 29\nline 30")
+    );
+    let text = crashed(exit(vec!["secret".into(), "é".repeat(5_000), "end".into()])).await;
+    assert_eq!(
+        text.strip_prefix(start),
+        Some(format!("{}\nend", "é".repeat(510)).as_str())
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_grpc_would_not_send_fails_alone() {
+    let bench = DevBench::new();
+    let script = |stub: crate::test_support::ShimStub| async move {
+        match stub.text(0).as_str() {
+            "wait" => ShimAnswer::Silent,
+            _ => ShimAnswer::success(stub.arg(0).len().to_string()),
+        }
+    };
+    let shim = bench.attach(FakeShim::new("mycc:1.0", script)).await;
+    let support = bench.support.clone();
+    let waiting = tokio::spawn(async move {
+        support
+            .execute(params("waiting"), invoke("mycc", &["wait"]))
+            .await
+    });
+    shim.wait_for(Type::Transaction).await;
+    let mut large = invoke("mycc", &[]);
+    large.input.args = vec![vec![0; protos::MAX_MESSAGE_SIZE].into()];
+    let refused = bench.support.execute(params("0123456789"), large).await;
+    let text = wire_message(&refused.unwrap_err());
+    let start = "transaction returned with failure: [01234567] error sending TRANSACTION: rpc error: code = \
+                 ResourceExhausted desc = trying to send message larger than max (1048576";
+    assert!(
+        text.starts_with(start) && text.ends_with(" vs. 104857600)"),
+        "{text}"
+    );
+    let outcome = bench.call(&["abc"]).await.unwrap();
+    assert_eq!(outcome.response.payload, "3");
+    assert!(!waiting.is_finished(), "the stream lives on");
+    waiting.abort();
+}
+
+#[tokio::test]
+async fn system_chaincode_cannot_be_called_as_init_either() {
+    let bench = DevBench::new();
+    bench.support.register_system_chaincode(Arc::new(Slow));
+    let mut invocation = invoke("slow", &["x"]);
+    invocation.input.is_init = true;
+    let input = invocation.input.clone();
+    let error = bench.support.execute(params("tx"), invocation).await.unwrap_err();
+    let text = "invalid invocation: chaincode 'slow' does not require initialization but called as init";
+    assert_eq!(
+        wire_message(&error),
+        format!("failed to execute transaction tx: {text}")
+    );
+    let error = bench.support.invoke_by_name(params("tx"), "slow", input).await;
+    assert_eq!(wire_message(&error.unwrap_err()), text);
 }

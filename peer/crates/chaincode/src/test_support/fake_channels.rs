@@ -16,6 +16,7 @@ pub struct FakeChannels {
     ledgers: Mutex<HashMap<ChannelId, Arc<KvLedger>>>,
     denied: Mutex<HashSet<ChannelId>>,
     capabilities: Mutex<Option<ChannelCapabilities>>,
+    special: Mutex<HashMap<ChannelId, ChannelCapabilities>>,
     checks: Mutex<Vec<(String, ChannelId)>>,
 }
 
@@ -39,6 +40,11 @@ impl FakeChannels {
     /// What all channels are capable of.
     pub fn set_capabilities(&self, capabilities: ChannelCapabilities) {
         *self.capabilities.lock() = Some(capabilities);
+    }
+
+    /// What one channel is capable of, the others notwithstanding.
+    pub fn set_capabilities_of(&self, channel: &str, capabilities: ChannelCapabilities) {
+        self.special.lock().insert(channel.into(), capabilities);
     }
 
     /// The checks so far: resource and channel.
@@ -66,7 +72,10 @@ impl ChannelAccess for FakeChannels {
         Ok(())
     }
 
-    fn capabilities(&self, _channel: &ChannelId) -> Option<ChannelCapabilities> {
+    fn capabilities(&self, channel: &ChannelId) -> Option<ChannelCapabilities> {
+        if let Some(special) = self.special.lock().get(channel) {
+            return Some(*special);
+        }
         *self.capabilities.lock()
     }
 }

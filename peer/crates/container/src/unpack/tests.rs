@@ -60,6 +60,8 @@ fn files_and_folders_arrive_with_their_mode() {
         file(tar, "src/package.json", b"{}");
         put(tar, "src/gradlew", EntryType::Regular, 0o100755, b"#!");
         file(tar, "META-INF/statedb/couchdb/indexes/x.json", b"index");
+        // Fabric lets one slash pass in front
+        file(tar, "/src/below", b"here");
     });
     let target = tempfile::tempdir().unwrap();
     unpack(&bytes, target.path(), &small()).unwrap();
@@ -72,6 +74,7 @@ fn files_and_folders_arrive_with_their_mode() {
             & 0o777
     };
     assert_eq!(read("src/package.json"), "{}");
+    assert_eq!(read("src/below"), "here");
     assert_eq!(read("META-INF/statedb/couchdb/indexes/x.json"), "index");
     assert_eq!(
         (mode("src/package.json") & 0o700, mode("src/gradlew") & 0o700),
@@ -103,7 +106,9 @@ fn long_names_of_both_formats_are_understood() {
 fn hostile_entries_are_refused_by_name() {
     let illegal = |name: &str| format!("illegal file detected in payload: {name:?}");
     for name in [
-        "/src/x",
+        "//src/x",
+        "/etc/passwd",
+        "/src/../x",
         "../x",
         "src/../../x",
         "src/../x",

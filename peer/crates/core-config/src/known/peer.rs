@@ -48,7 +48,7 @@ const PING: &[Entry] = &[value("interval", Duration), value("timeout", Duration)
 const KEEPALIVE: &[Entry] = &[
     value("interval", Duration),
     value("timeout", Duration),
-    value("minInterval", Duration),
+    unsupported("minInterval", Off::At(&["60s", "1m"]), Known::Value(Duration)),
     section("client", PING),
     section("deliveryClient", PING),
 ];

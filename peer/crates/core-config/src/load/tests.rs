@@ -398,7 +398,7 @@ fn stock_files_load_with_a_list_of_what_is_not_supported() {
 fn unsupported_keys_are_few_and_only_those_switched_on() {
     let config = Given::file(
         "peer: {profile: {enabled: false, listenAddress: x}, discovery: {enabled: false}, gomaxprocs: -1, \
-         BCCSP: {Default: PKCS11, PKCS11: {Library: , Pin: 98}}, tls: {sni: on}, nothing: }\n\
+         BCCSP: {Default: PKCS11, PKCS11: {Library: , Pin: 98}}, tls: {sni: on}, keepalive: {minInterval: 5s}, nothing: }\n\
          metrics: {provider: prometheus}\nextra: {deep: 1}",
     )
     .variable("CORE_PEER_GOSSIP_EXTERNALENDPOINT", "peer0:7051")
@@ -410,6 +410,7 @@ fn unsupported_keys_are_few_and_only_those_switched_on() {
     assert_eq!(
         config.unsupported_keys(),
         [
+            "peer.keepalive.minInterval",
             "peer.BCCSP.Default",
             "peer.BCCSP.PKCS11",
             "peer.discovery",

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message;
 use protos::common::{Block, BlockData, ChannelHeader, Envelope, HeaderType, Payload, Status};
 use protos::orderer::SeekInfo;
-use protos::{UnpackedEnvelope, wire_message};
+use protos::{UnpackedEnvelope, clamped, wire_message};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -106,7 +106,7 @@ impl<A: Answer> Session<A> {
             let envelope = match request {
                 Some(Ok(envelope)) => envelope,
                 None => return,
-                Some(Err(status)) => return debug!(%status, "deliver client's stream broke"),
+                Some(Err(status)) => return self.give_up(status),
             };
             let status = match self.deliver(envelope).await {
                 End::Status(status) => status,
@@ -117,6 +117,15 @@ impl<A: Answer> Session<A> {
             if status != Status::Success || sent.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Tells a client that is still there why its request was not read.
+    fn give_up(&self, status: tonic::Status) {
+        let status = protos::in_grpc_gos_words(status);
+        debug!(%status, "deliver client's stream broke");
+        if self.answers.try_send(Err(status)).is_err() {
+            debug!("deliver client was not told why its stream broke");
         }
     }
 
@@ -138,7 +147,10 @@ impl<A: Answer> Session<A> {
         };
         let channel = request.channel_header.channel_id.as_str();
         let Some(source) = self.handler.sources.source(channel) else {
-            debug!(channel, "deliver request for an unknown channel");
+            debug!(
+                channel = &*clamped(channel),
+                "deliver request for an unknown channel"
+            );
             return End::Status(Status::NotFound);
         };
         match self.open(&request, source).await {

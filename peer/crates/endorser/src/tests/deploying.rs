@@ -23,9 +23,12 @@ fn deploy(scene: &Scene, spec: &ChaincodeDeploymentSpec) -> TestProposal {
 #[tokio::test]
 async fn init_runs_in_the_transaction_that_deploys() {
     let scene = Scene::new(initializing(status(200)));
-    let answered = scene
-        .response(&deploy(&scene, &deployment_spec("new", "2.0")))
-        .await;
+    let mut spec = deployment_spec("new", "2.0");
+    let input = spec.chaincode_spec.as_mut().unwrap().input.as_mut().unwrap();
+    input
+        .decorations
+        .insert("peer".into(), Bytes::from_static(b"forged"));
+    let answered = scene.response(&deploy(&scene, &spec)).await;
     assert!(answered.endorsement.is_some());
     let [(_, lscc), (init, params)] = <[_; 2]>::try_from(scene.calls()).ok().unwrap();
     assert!(Arc::ptr_eq(&lscc, &params));
@@ -34,7 +37,10 @@ async fn init_runs_in_the_transaction_that_deploys() {
         (ChaincodeId::new("new", "2.0"), InvocationKind::Init)
     );
     assert_eq!(init.input.args, [Bytes::from_static(b"init")]);
-    assert!(init.input.decorations.is_empty());
+    assert!(
+        init.input.decorations.is_empty(),
+        "only the peer decorates what chaincode gets"
+    );
 }
 
 #[tokio::test]

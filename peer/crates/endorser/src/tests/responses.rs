@@ -1,17 +1,31 @@
 //! What a chaincode's answer becomes, and what the endorsement says.
 
+use chaincode::test_support::FakeLedgers;
 use chaincode::{InvalidInvocation, InvokeError};
 use committer::test_support::chaincode_input;
 use ledger::TxRwSet;
 use msp::MspManager;
 use prost::Message;
-use protos::peer::{ChaincodeAction, ProposalResponsePayload};
+use protos::common::SignaturePolicyEnvelope;
+use protos::peer::{ChaincodeAction, ChaincodeCall, ProposalResponsePayload};
 
 use super::*;
 
 fn action(response: &ProposalResponse) -> ChaincodeAction {
     let payload = ProposalResponsePayload::decode(response.payload.clone()).unwrap();
     ChaincodeAction::decode(payload.extension).unwrap()
+}
+
+/// The chaincode that the response says the transaction concerns.
+fn called(response: &ProposalResponse) -> Option<Vec<&str>> {
+    let interest = response.interest.as_ref()?;
+    Some(
+        interest
+            .chaincodes
+            .iter()
+            .map(|call| call.name.as_str())
+            .collect(),
+    )
 }
 
 #[tokio::test]
@@ -32,7 +46,10 @@ async fn success_is_endorsed_over_payload_and_endorser() {
     let proposal = scene.proposal("mycc", &[b"put", b"a", b"1"]);
     let answered = scene.response(&proposal).await;
     assert_eq!((answered.version, &answered.response), (1, &Some(status(200))));
-    assert_eq!((answered.timestamp, &answered.interest), (None, &None));
+    assert_eq!(
+        (answered.timestamp, called(&answered)),
+        (None, Some(vec!["mycc"]))
+    );
     let endorsement = answered.endorsement.clone().unwrap();
     let endorser = MspManager::new([Arc::clone(scene.network.org1.local_msp().msp())])
         .deserialize(&endorsement.endorser)
@@ -83,6 +100,8 @@ async fn the_status_decides() {
         assert_eq!(answered.endorsement.is_some(), endorsed, "{code}");
         assert_eq!(!answered.payload.is_empty(), shown, "{code}");
         assert_eq!(answered.version, i32::from(endorsed));
+        // the definition's read is lscc's
+        assert_eq!(called(&answered), shown.then(Vec::new), "{code}");
         if code >= 500 {
             assert!(
                 action(&answered).events.is_empty(),
@@ -154,7 +173,7 @@ async fn a_chaincode_needs_a_definition_and_a_package_that_fits() {
         scene.failure(&scene.proposal("mycc", &[b"f"])).await,
         text("mycc", "chaincode mycc not found")
     );
-    let mismatch = "failed security checks: Instantiation policy mismatch for cc bad/1.0";
+    let mismatch = "failed security checks: Instantiation policy mismatch for cc bad:1.0";
     assert_eq!(
         scene.failure(&scene.proposal("bad", &[b"f"])).await,
         text("bad", mismatch)
@@ -183,6 +202,7 @@ async fn system_chaincode_runs_without_definition_and_some_without_simulator() {
         assert_eq!(params.simulator.is_some(), simulated, "{name}");
         assert_eq!(&*invocation.chaincode.version, "syscc");
         assert!(answered.endorsement.is_some());
+        assert_eq!(called(&answered), simulated.then(Vec::new), "{name}");
         let action = action(&answered);
         assert!(action.results.is_empty());
         assert_eq!(action.chaincode_id.unwrap().version, "syscc");
@@ -229,5 +249,65 @@ async fn peers_that_come_to_the_same_results_sign_the_same_bytes() {
     assert_eq!(
         one.payload, two.payload,
         "a proposal may be sent twice before it is committed"
+    );
+}
+
+#[tokio::test]
+async fn the_interest_names_whose_policies_the_transaction_needs() {
+    let policy = SignaturePolicyEnvelope {
+        version: 7,
+        ..Default::default()
+    };
+    let commit = |metadata: Bytes| {
+        move |simulator: &ledger::TxSimulator| {
+            simulator.set_state("mycc", "own", "1".into())?;
+            simulator.set_state("only", "own", "1".into())?;
+            let metadata = ledger::StateMetadata::from([("VALIDATION_PARAMETER".into(), metadata)]);
+            simulator.set_state_metadata("mycc", "own", metadata.clone())?;
+            simulator.set_state_metadata("only", "own", metadata)
+        }
+    };
+    let run = async |metadata: Bytes| {
+        let scene = Scene::new(FakeExecutor::default().define("mycc", |params, _| {
+            let simulator = params.simulator.as_ref().unwrap();
+            for (namespace, key) in [
+                ("mycc", "own"),
+                ("mycc", "other"),
+                ("only", "own"),
+                ("_lifecycle", "x"),
+            ] {
+                simulator.set_state(namespace, key, "2".into()).unwrap();
+            }
+            simulator.get_state("read", "a").unwrap();
+            Ok(ExecuteOutcome {
+                response: status(200),
+                event: None,
+            })
+        }));
+        FakeLedgers::commit(scene.channel.ledger(), "before", commit(metadata)).unwrap();
+        let proposal = scene.proposal("mycc", &[b"f"]);
+        scene.response(&proposal).await
+    };
+    let answered = run(policy.encode_to_vec().into()).await;
+    let calls = answered.interest.unwrap().chaincodes;
+    let call = |name: &str, key_policies, disregard_namespace_policy| ChaincodeCall {
+        name: name.into(),
+        key_policies,
+        disregard_namespace_policy,
+        ..Default::default()
+    };
+    assert_eq!(
+        calls,
+        [
+            call("mycc", vec![policy.clone()], false),
+            call("only", vec![policy], true),
+            call("read", vec![], false),
+        ]
+    );
+    let broken = run(Bytes::from_static(b"\xff")).await.response.unwrap();
+    let text = "error in simulation: error unmarshalling SignaturePolicyEnvelope: ";
+    assert!(
+        broken.status == 500 && broken.message.starts_with(text),
+        "{broken:?}"
     );
 }

@@ -290,6 +290,12 @@ fn rich_queries_and_private_data_are_refused() {
     let simulator = test.simulator();
     let refused = simulator.execute_query(NS, "{}").err().unwrap();
     assert_eq!(wire_message(&refused), "ExecuteQuery not supported for leveldb");
+    let refused = simulator.execute_query_paginated(NS, "{}", "", 1).err().unwrap();
+    assert_eq!(
+        wire_message(&refused),
+        "ExecuteQueryWithMetadata not supported for leveldb"
+    );
+    let simulator = test.simulator();
     assert!(simulator.get_private_data(NS, "coll", "k").is_err());
     assert!(simulator.set_private_data(NS, "coll", "k", "v".into()).is_err());
 }

@@ -40,8 +40,8 @@ pub(crate) enum InstalledError {
     Missing(ChaincodeId),
     #[error("invalid deployment spec")]
     Unreadable(#[source] PackageError),
-    #[error("chaincode fingerprint mismatch")]
-    Mismatch(#[source] SecurityError),
+    #[error(transparent)]
+    Mismatch(SecurityError),
 }
 
 /// Why a proposal may not deploy or upgrade.

@@ -8,36 +8,76 @@ use committer::{is_reserved_name, is_valid_name, is_valid_version};
 use protos::wire_message;
 
 use super::error::LsccError;
-use super::{Call, Core, PackageValidator, index_files};
-use crate::answer::{blocking, error, success};
+use super::{Call, Core, PackageBuilder, PackageValidator, index_files};
+use crate::answer::{SUCCESS, blocking, error, success};
 
-/// Checks a package, lets the platform of its language check it, and keeps it.
-pub(super) async fn install(core: Arc<Core>, call: Call, validator: Arc<dyn PackageValidator>) -> SccOutcome {
-    let checking = Arc::clone(&core);
-    let checked = tokio::task::spawn_blocking(move || checking.check_package(&call)).await;
-    let package = match checked {
-        Ok(Ok(package)) => package,
-        Ok(Err(refused)) => return error(wire_message(&refused)),
-        Err(broken) => {
-            tracing::error!(error = %broken, "install broke off");
-            return error("internal error");
+/// What an installation needs beside the store.
+pub(super) struct Installer {
+    pub(super) validator: Arc<dyn PackageValidator>,
+    /// None where the user builds.
+    pub(super) builder: Option<Arc<dyn PackageBuilder>>,
+    /// In bytes.
+    pub(super) max_package_size: usize,
+}
+
+impl Installer {
+    /// Checks a package, lets the platform of its language check it, keeps it and builds it. A package that does not
+    /// build stays, as in Fabric: whatever was in the way may be gone at the first call.
+    pub(super) async fn install(&self, core: Arc<Core>, call: Call) -> SccOutcome {
+        let (checking, limit) = (Arc::clone(&core), self.max_package_size);
+        let checked = tokio::task::spawn_blocking(move || checking.check_package(&call, limit)).await;
+        let package = match checked {
+            Ok(Ok(package)) => package,
+            Ok(Err(refused)) => return error(wire_message(&refused)),
+            Err(broken) => {
+                tracing::error!(error = %broken, "install broke off");
+                return error("internal error");
+            }
+        };
+        let judged = self
+            .validator
+            .validate(package.chaincode_type(), package.deployment_spec_bytes())
+            .await;
+        if let Err(reason) = judged {
+            return error(wire_message(&*reason));
         }
-    };
-    let judged = validator
-        .validate(package.chaincode_type(), package.deployment_spec_bytes())
-        .await;
-    if let Err(reason) = judged {
-        return error(wire_message(&*reason));
+        let kept = package.clone();
+        let outcome = blocking(move || core.keep(kept)).await;
+        match &self.builder {
+            Some(builder) if outcome.response.status == SUCCESS => {
+                built(builder.as_ref(), &package, outcome).await
+            }
+            _ => outcome,
+        }
     }
-    blocking(move || core.keep(package)).await
+}
+
+/// The outcome of an installation, unless the build fails.
+async fn built(builder: &dyn PackageBuilder, package: &Package, installed: SccOutcome) -> SccOutcome {
+    match builder.build(package).await {
+        Ok(()) => installed,
+        Err(reason) => {
+            let reason = wire_message(&*reason);
+            tracing::warn!(chaincode = %package.id(), error = reason, "installed chaincode does not build");
+            error(format!(
+                "chaincode installed to peer but could not build chaincode: {reason}"
+            ))
+        }
+    }
 }
 
 impl Core {
-    fn check_package(&self, call: &Call) -> Result<Package, LsccError> {
+    fn check_package(&self, call: &Call, limit: usize) -> Result<Package, LsccError> {
         let [_, bytes, ..] = call.args.as_slice() else {
             return Err(LsccError::Arguments(call.args.len()));
         };
         self.check_local_acl(call, "lscc/Install")?;
+        if bytes.len() > limit {
+            return Err(LsccError::Refused(format!(
+                "the package has {} bytes, more than the {limit} of chaincode.maxPackageSize",
+                bytes.len()
+            )));
+        }
         let package =
             Package::parse(bytes.clone()).map_err(|error| LsccError::Refused(wire_message(&error)))?;
         let id = package.id();

@@ -5,7 +5,7 @@ use chaincode::SccOutcome;
 use channelconfig::AclError;
 use prost::Message;
 use protos::peer::{ChaincodeData, ChaincodeInfo, ChaincodeInput, ChaincodeQueryResponse};
-use protos::{ChaincodeId, wire_message};
+use protos::{ChaincodeId, ChannelId, wire_message};
 
 use super::error::{InstalledError, LsccError};
 use super::{Call, Core, collections, state};
@@ -49,7 +49,8 @@ impl Core {
             return Err(LsccError::Arguments(call.args.len()));
         };
         let name = text(name);
-        self.check_channel_acl(call, "lscc/GetCollectionsConfig", call.params.channel.as_str())?;
+        self.check_acl(call, "lscc/GetCollectionsConfig", &call.params.channel)
+            .map_err(|reason| denied(call, String::new(), &reason))?;
         let stored = state::get(&call.params, &collections::key(&name))?;
         let stored = stored.filter(|stored| !stored.is_empty());
         let missing = || LsccError::Refused(format!("collections config not defined for chaincode {name}"));
@@ -66,7 +67,7 @@ impl Core {
             if collections::is_key(&key) {
                 continue;
             }
-            let data = ChaincodeData::decode(value).or(Err(LsccError::Stored(key)))?;
+            let data = ChaincodeData::decode(value).map_err(|error| LsccError::Refused(error.to_string()))?;
             chaincodes.push(self.instantiated(data));
         }
         Ok(success_message(&ChaincodeQueryResponse { chaincodes }))
@@ -115,10 +116,13 @@ impl Core {
     }
 
     fn check_channel_acl(&self, call: &Call, resource: &str, channel: &str) -> Result<(), LsccError> {
-        let id = channel.into();
-        let named = Some(&id).filter(|_| !channel.is_empty());
-        let checked = self.channels.check_acl(resource, named, &call.asker.signed);
+        let checked = self.check_acl(call, resource, &channel.into());
         checked.map_err(|reason| denied(call, format!("[{channel}]"), &reason))
+    }
+
+    fn check_acl(&self, call: &Call, resource: &str, channel: &ChannelId) -> Result<(), AclError> {
+        let named = Some(channel).filter(|channel| !channel.is_empty());
+        self.channels.check_acl(resource, named, &call.asker.signed)
     }
 
     pub(super) fn check_local_acl(&self, call: &Call, resource: &str) -> Result<(), LsccError> {

@@ -52,10 +52,13 @@ pub(super) fn definition(params: &TransactionParams, name: &str) -> Result<Chain
     Ok(data)
 }
 
+/// What Go's shim asks for in place of an empty start; the start is part of the transaction's results.
+const FIRST_KEY: &str = "\u{1}";
+
 /// All keys of the namespace.
 pub(super) fn scan(params: &TransactionParams) -> Result<Vec<(String, Bytes)>, StateError> {
     let mut found = simulator(params)?
-        .get_state_range_scan(LSCC, "", "")
+        .get_state_range_scan(LSCC, FIRST_KEY, "")
         .map_err(StateError::Read)?;
     let mut pairs = Vec::new();
     while let Some(kv) = found.next().map_err(StateError::Read)? {

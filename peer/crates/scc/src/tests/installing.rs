@@ -122,3 +122,64 @@ async fn installed_packages_are_listed_by_name() {
     let extra = scene.lscc(&[b"getinstalledchaincodes", b"x"]).await;
     assert_eq!(message(&extra), "invalid number of arguments to lscc: 2");
 }
+
+/// Builds nothing and remembers what it was asked for.
+#[derive(Default)]
+struct FakeBuilder {
+    fails: bool,
+    asked: parking_lot::Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl PackageBuilder for FakeBuilder {
+    async fn build(&self, package: &chaincode::Package) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.asked.lock().push(package.source().id);
+        match self.fails {
+            true => Err("npm says no".into()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_installed_is_built_and_stays_if_it_does_not_build() {
+    for fails in [false, true] {
+        let mut scene = Scene::new();
+        let builder = Arc::new(FakeBuilder {
+            fails,
+            ..Default::default()
+        });
+        scene.lscc = scene.lscc.builder(Arc::<FakeBuilder>::clone(&builder));
+        let installed = scene.install(&cds("a", "1")).await;
+        match fails {
+            false => assert_eq!(text(&installed), "OK"),
+            true => assert_eq!(
+                message(&installed),
+                "chaincode installed to peer but could not build chaincode: npm says no"
+            ),
+        }
+        let id = protos::ChaincodeId::new("a", "1");
+        assert!(scene.packages.load(&id).is_ok(), "the file stays");
+        let again = scene.install(&cds("a", "1")).await;
+        let again = message(&again);
+        assert!(again.contains(" exists)"), "{again}");
+        assert_eq!(*builder.asked.lock(), ["a:1"], "what was not kept is not built");
+    }
+}
+
+#[tokio::test]
+async fn a_package_beyond_the_configured_size_is_refused_by_the_keys_name() {
+    let mut scene = Scene::new();
+    let package = cds("a", "1");
+    scene.lscc = scene.lscc.max_package_size(package.len() - 1);
+    assert_eq!(
+        message(&scene.install(&package).await),
+        format!(
+            "the package has {} bytes, more than the {} of chaincode.maxPackageSize",
+            package.len(),
+            package.len() - 1
+        )
+    );
+    scene.lscc = scene.lscc.max_package_size(package.len());
+    assert_eq!(text(&scene.install(&package).await), "OK");
+}

@@ -59,6 +59,17 @@ async fn lscc_lists_what_is_deployed() {
         ("example.com/mycc", "args:\"init\"")
     );
     assert_eq!((info.escc.as_str(), info.vscc.as_str()), ("escc", "vscc"));
+    let proposal = TestProposal::new(&scene.network.org1.admin, CHANNEL, "lscc", &[b"getchaincodes"]);
+    let params = scene.params(&proposal);
+    let args = committer::test_support::chaincode_input(&[b"getchaincodes"]);
+    scene.lscc.invoke(&params, &args).await;
+    let results = params.simulator.unwrap().results().unwrap().rwset;
+    let range = &results.namespaces[0].kv.range_queries_info[0];
+    assert_eq!(
+        (range.start_key.as_str(), range.end_key.as_str()),
+        ("\u{1}", ""),
+        "as Go's shim asks"
+    );
     let extra = scene.lscc(&[b"getchaincodes", b"x"]).await;
     assert_eq!(message(&extra), "invalid number of arguments to lscc: 2");
 }

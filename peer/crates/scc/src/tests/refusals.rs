@@ -36,6 +36,19 @@ async fn lscc_knows_its_functions_only() {
         )
         .await;
     assert!(message(&denied).starts_with("access denied for [getchaincodes][mychannel]: "));
+    let denied = scene
+        .call(
+            &scene.lscc,
+            &scene.network.stranger.user,
+            CHANNEL,
+            &[b"GetCollectionsConfig", b"mycc"],
+        )
+        .await;
+    let text = message(&denied);
+    assert!(
+        text.starts_with("access denied for [GetCollectionsConfig]: "),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -264,23 +264,26 @@ fn a_definition_must_fit_the_installed_package() {
     };
     assert_eq!(
         refused(&other_policy),
-        "Instantiation policy mismatch for cc mycc/1.0"
+        "Instantiation policy mismatch for cc mycc:1.0"
     );
     let other_code = ChaincodeData {
         data: SignedCdsData::default().encode_to_vec().into(),
         ..data.clone()
     };
-    assert_eq!(refused(&other_code), "data mismatch");
+    assert_eq!(
+        refused(&other_code),
+        "chaincode fingerprint mismatch: data mismatch"
+    );
     let garbage = ChaincodeData {
         data: Bytes::from_static(&[0xff]),
         ..data.clone()
     };
-    assert!(refused(&garbage).starts_with("invalid chaincode data: "));
+    assert!(refused(&garbage).starts_with("chaincode fingerprint mismatch: "));
     let missing = ChaincodeData {
         version: "2.0".into(),
         ..data
     };
-    assert!(refused(&missing).starts_with("cannot get package for chaincode (mycc:2.0): "));
+    assert!(refused(&missing).starts_with("invalid deployment spec: "));
     let plain = store.install(plain("plain", "1.0")).unwrap().chaincode_data();
     let policy_of_the_channel = ChaincodeData {
         instantiation_policy: Bytes::from_static(b"default"),

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{LedgerBench, channel, rwset, written};
 use crate::bench::invoke;
+use crate::channel_access::ChannelCapabilities;
 use crate::system::{SccOutcome, SystemChaincode};
 use crate::test_support::{FakeLedgers, FakeShim, ShimAnswer, ShimStub};
 use crate::transaction::TransactionParams;
@@ -214,6 +215,37 @@ async fn on_another_channel_the_callee_reads_that_ledger_and_writes_nowhere() {
 }
 
 #[tokio::test]
+async fn the_target_channels_capabilities_decide_where_the_definition_is() {
+    let bench = LedgerBench::new();
+    let there = bench.ledgers.create("there").unwrap();
+    bench.dev.channels.join("there", there.clone());
+    bench.dev.channels.set_capabilities_of(
+        "there",
+        ChannelCapabilities {
+            new_lifecycle: true,
+            ..Default::default()
+        },
+    );
+    for ledger in [&bench.ledger, &there] {
+        define(&bench, ledger, "other", "seen");
+        FakeLedgers::commit(ledger, "commit other", |simulator| {
+            let sequence = Bytes::from_static(&[8, 1]);
+            simulator.set_state("_lifecycle", "namespaces/fields/other/Sequence", sequence)
+        })
+        .unwrap();
+    }
+    let _callee = bench.dev.attach(callee("other:1.0")).await;
+    assert_eq!(bench.run(calls("other", "arg")).await.0.unwrap(), "seen");
+    let (result, _) = bench.run(calls("other/there", "arg")).await;
+    assert_eq!(
+        result.unwrap_err(),
+        "INVOKE_CHAINCODE failed: transaction ID: tx: execute failed: invalid invocation: [channel there] failed to \
+         get chaincode container info for other: chaincode definition for 'other' at sequence 1 is one of the 2.x \
+         lifecycle, which this peer does not support"
+    );
+}
+
+#[tokio::test]
 async fn a_caller_without_rights_on_the_target_channel_is_refused_there_only() {
     let bench = LedgerBench::new();
     let there = bench.ledgers.create("there").unwrap();
@@ -272,7 +304,7 @@ async fn a_callee_that_is_not_installed_here_is_refused() {
     .unwrap();
     let text = bench.run(calls("other", "arg")).await.0.unwrap_err();
     assert!(
-        text.contains("failed security checks: cannot get package for chaincode (other:1.0): "),
+        text.contains("failed security checks: invalid deployment spec: "),
         "{text}"
     );
 }
