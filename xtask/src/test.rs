@@ -28,11 +28,16 @@ pub fn run_selected(selection: &[String]) -> Result<()> {
     steps::run(&mut test)
 }
 
+#[expect(clippy::disallowed_methods, reason = "CI says by a variable that it is one")]
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
 /// An engine for the tests of the Docker runtime. CI must have one; elsewhere those tests say that they are skipped.
 fn engine_for_tests() -> Result<bool> {
     match docker::set_up() {
         Ok(()) => Ok(true),
-        Err(error) if std::env::var_os("CI").is_none() => {
+        Err(error) if !in_ci() => {
             announce(&format!("tests with Docker will be skipped: {error:#}"));
             Ok(false)
         }
@@ -47,8 +52,7 @@ pub fn run(selection: &[String]) -> Result<()> {
     if selection.is_empty() {
         check()?;
     }
-    let in_ci = std::env::var_os("CI").is_some();
-    let engine = (selection.is_empty() || in_ci) && engine_for_tests()?;
+    let engine = (selection.is_empty() || in_ci()) && engine_for_tests()?;
     run_selected(selection)?;
     if selection.is_empty() {
         announce("running the demo");

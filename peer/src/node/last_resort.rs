@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long an orderly stop may take: less than the 30 seconds after which orchestrators kill.
 const LONGEST_STOP: Duration = Duration::from_secs(20);
 
-/// From now on SIGINT or SIGTERM ends the process at the latest after [`LONGEST_STOP`]. The thread for that has
+/// From now on SIGINT or SIGTERM ends the process at the latest after `LONGEST_STOP`. The thread for that has
 /// a runtime of its own and runs no other code.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 thread_local! {
     static CURRENT: Cell<Option<&'static str>> = const { Cell::new(None) };
@@ -51,6 +51,7 @@ pub(crate) fn inside<T>(name: &'static str, call: impl FnOnce() -> T) -> T {
 /// Polls a plugin's future as its instance, with the clock running; `None` when it panicked past its own fence.
 pub(crate) struct Inside<F> {
     counters: Arc<Counters>,
+    last_poll: Duration,
     future: futures::future::CatchUnwind<AssertUnwindSafe<F>>,
 }
 
@@ -58,8 +59,16 @@ impl<F: Future + Unpin> Inside<F> {
     pub(crate) fn new(counters: Arc<Counters>, future: F) -> Self {
         Self {
             counters,
+            last_poll: Duration::ZERO,
             future: AssertUnwindSafe(future).catch_unwind(),
         }
+    }
+}
+
+impl<F> Inside<F> {
+    /// How long the last poll took.
+    pub(crate) fn last_poll(&self) -> Duration {
+        self.last_poll
     }
 }
 
@@ -70,7 +79,8 @@ impl<F: Future + Unpin> Future for Inside<F> {
         let started = Instant::now();
         let name = self.counters.instance();
         let polled = inside(name, || self.future.poll_unpin(context).map(Result::ok));
-        self.counters.polled(started.elapsed());
+        self.last_poll = started.elapsed();
+        self.counters.polled(self.last_poll);
         polled
     }
 }

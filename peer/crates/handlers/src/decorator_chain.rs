@@ -104,7 +104,8 @@ impl DecoratorInstance {
         }
         let _place = instance.admit()?;
         let started = Instant::now();
-        instance.conclude(started, Ended::Answered(edit(instance, seen, editing)))
+        let edited = edit(instance, seen, editing);
+        instance.conclude(started.elapsed(), Ended::Answered(edited))
     }
 }
 

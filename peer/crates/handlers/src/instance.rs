@@ -12,7 +12,6 @@ use async_ffi::FfiFuture;
 use futures::poll;
 use plugin_api::{Code, PluginError, Res};
 use serde::Serialize;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
@@ -172,13 +171,21 @@ impl<T: Send + 'static> Instance<T> {
         start: impl FnOnce(&T) -> FfiFuture<Res<R>>,
     ) -> Result<R, PluginError> {
         let _place = self.admit()?;
+        let mut future = Inside::new(Arc::clone(&self.counters), self.call(start)?);
+        if let Some(threads) = &self.threads {
+            let started = Instant::now();
+            let ended = self.wait(patience, threads.spawn(future)).await;
+            return self.conclude(started.elapsed(), ended);
+        }
+        // most hooks end at once; a timer costs more than they do, and so does a second look at the clock
+        if let Poll::Ready(answer) = poll!(&mut future) {
+            return self.conclude(future.last_poll(), Ended::of(answer));
+        }
         let started = Instant::now();
-        let future = Inside::new(Arc::clone(&self.counters), self.call(start)?);
-        let ended = match &self.threads {
-            None => run_here(patience, future).await,
-            Some(threads) => self.wait(patience, threads.spawn(future)).await,
-        };
-        self.conclude(started, ended)
+        let ended = tokio::time::timeout(patience.limit(), future)
+            .await
+            .map_or_else(|_elapsed| patience.over(), Ended::of);
+        self.conclude(started.elapsed(), ended)
     }
 
     /// Runs a call that blocks on the instance's own threads.
@@ -201,7 +208,7 @@ impl<T: Send + 'static> Instance<T> {
             })
         });
         let ended = self.wait(Patience { own, client: None }, running).await;
-        self.conclude(started, ended)
+        self.conclude(started.elapsed(), ended)
     }
 
     async fn wait<R>(
@@ -222,7 +229,7 @@ impl<T: Send + 'static> Instance<T> {
     }
 
     /// Books a call's end and turns it into its result.
-    pub(crate) fn conclude<R>(&self, started: Instant, ended: Ended<R>) -> Result<R, PluginError> {
+    pub(crate) fn conclude<R>(&self, took: Duration, ended: Ended<R>) -> Result<R, PluginError> {
         let (outcome, result) = match ended {
             Ended::Answered(RResult::ROk(value)) => (Outcome::Done, Ok(value)),
             Ended::Answered(RResult::RErr(error)) if error.code == Code::PANIC => {
@@ -234,7 +241,7 @@ impl<T: Send + 'static> Instance<T> {
             Ended::ClientLeft => (Outcome::Undecided, Err(client_left())),
             Ended::Stopped => (Outcome::Undecided, Err(self.failure("was stopped"))),
         };
-        self.counters.ended(outcome, started.elapsed());
+        self.counters.ended(outcome, took);
         match outcome {
             Outcome::Panic | Outcome::Timeout => self.note_failure(outcome),
             Outcome::Done | Outcome::Error => self.breaker.succeeded(),
@@ -292,17 +299,6 @@ const DEADLINE_EXCEEDED: Code = Code(4);
 /// What a client gets (if it still listens) whose own deadline has passed.
 pub(crate) fn client_left() -> PluginError {
     PluginError::new(DEADLINE_EXCEEDED, "the client's deadline has passed")
-}
-
-async fn run_here<R>(patience: Patience, future: Inside<FfiFuture<Res<R>>>) -> Ended<R> {
-    let mut future = pin!(future);
-    // most hooks end at once; a timer costs more than they do
-    if let Poll::Ready(ended) = poll!(&mut future) {
-        return Ended::of(ended);
-    }
-    tokio::time::timeout(patience.limit(), future)
-        .await
-        .map_or_else(|_elapsed| patience.over(), Ended::of)
 }
 
 /// How a call ended.
