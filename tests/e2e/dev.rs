@@ -128,6 +128,28 @@ impl Dev {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Installs Node chaincode of a folder as version 1, which builds it, and must fail; returns what it said.
+    pub fn install_refused(&self, name: &str, folder: &Path) -> String {
+        let path = folder.to_str().unwrap();
+        let said = self.refused(&[
+            "chaincode",
+            "install",
+            "-n",
+            name,
+            "-v",
+            "1",
+            "-l",
+            "node",
+            "-p",
+            path,
+        ]);
+        assert!(
+            said.contains("chaincode installed to peer but could not build chaincode: "),
+            "{said}"
+        );
+        said
+    }
+
     /// Invokes and waits for the commit.
     pub fn invoke(&self, name: &str, args: &[&str]) -> Value {
         let call = serde_json::json!({ "Args": args }).to_string();

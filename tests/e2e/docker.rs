@@ -250,8 +250,7 @@ fn one_chaincode_is_in_a_container_another_is_not_and_a_failed_build_says_why() 
     std::fs::create_dir(&broken).unwrap();
     let manifest = r#"{"name":"broken","version":"1.0.0","scripts":{"start":"node index.js"},"dependencies":{"fabric-shim":"0.0.0-none"}}"#;
     std::fs::write(broken.join("package.json"), manifest).unwrap();
-    install(&dev, "broken", "1", &broken);
-    let said = dev.refused(&strings(&define("instantiate", "broken", "1")));
+    let said = dev.install_refused("broken", &broken);
     for part in [
         "phase dependencies/compile of broken:1",
         "Error returned from build: 1",
@@ -279,8 +278,7 @@ fn without_an_engine_the_peer_runs_and_says_what_to_do() {
     ];
     let kv = root().join("tests/chaincode/kv");
     let dev = Dev::start_configured(&kv, "kv", folder, &variables);
-    install(&dev, "contained", "1", &kv);
-    let said = dev.refused(&strings(&define("instantiate", "contained", "1")));
+    let said = dev.install_refused("contained", &kv);
     assert!(said.contains("no Docker Engine answers at unix://"), "{said}");
     assert!(said.contains("vm.runtime: process"), "{said}");
     assert_eq!(

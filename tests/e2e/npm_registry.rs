@@ -219,20 +219,15 @@ fn a_private_registry_is_used_and_its_token_is_seen_nowhere() {
         ("FABRIC_LOGGING_SPEC", "debug"),
     ]);
     let source = chaincode(dev.folder.path());
-    for name in ["private", "stranger", "elsewhere"] {
-        install(&dev, name, &source);
-    }
     let watch = ProcessWatch::start(registry.token.clone());
-    let strangers = dev.refused(&instantiate("stranger"));
-    assert!(
-        strangers.contains("could not launch chaincode stranger:1") && strangers.contains("E401"),
-        "npm's reason: {strangers}"
-    );
-    let elsewhere = dev.refused(&instantiate("elsewhere"));
+    let strangers = dev.install_refused("stranger", &source);
+    assert!(strangers.contains("E401"), "npm's reason: {strangers}");
+    let elsewhere = dev.install_refused("elsewhere", &source);
     assert!(
         elsewhere.contains("E404") && elsewhere.contains(PACKAGE),
         "npm's reason: {elsewhere}"
     );
+    install(&dev, "private", &source);
     dev.ok(&instantiate("private"));
     assert_eq!(dev.query("private", &["anything"]), "private");
     let (seen, commands) = watch.stop();
@@ -334,8 +329,7 @@ fn the_peers_variable_names_the_registry() {
     });
     let dev = Dev::network(&[("NODE_REGISTRY", &format!("http://{address}"))]);
     let source = chaincode(dev.folder.path());
-    install(&dev, "cc", &source);
-    let said = dev.refused(&instantiate("cc"));
+    let said = dev.install_refused("cc", &source);
     assert!(said.contains("E404") && said.contains(&address), "{said}");
 }
 

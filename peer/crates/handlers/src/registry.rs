@@ -22,7 +22,7 @@ use std::collections::btree_map::Entry as Place;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tracing::info;
+use tracing::{debug, info};
 
 /// Version of the plugin contract that this peer supports: `major.minor`.
 #[must_use]
@@ -389,7 +389,7 @@ impl<'a> Loader<'a> {
             max_libraries: self.config.max_reloads,
         };
         // if loading ends the process or never ends, this line says what was loaded
-        info!(
+        debug!(
             plugin = candidate.entry.name,
             file = %path.display(),
             sha256 = file.sha256,

@@ -61,13 +61,6 @@ impl Platform for Java {
     fn build_plan(&self, _deployment_spec: &[u8]) -> Result<Plan> {
         build::plan(&self.options).map_err(|error| failed(&error))
     }
-
-    /// The folder's own name: where it lies is nobody's business, and another machine's packages shall be the same.
-    fn normalize_path(&self, spec: &[u8]) -> Result<Option<String>> {
-        let spec = chaincode_spec(spec)?;
-        let folder = Path::new(spec.path()).file_name();
-        Ok(folder.map(|name| name.to_string_lossy().into_owned()))
-    }
 }
 
 #[cfg(test)]
@@ -98,7 +91,6 @@ mod tests {
             java.validate_spec(b"\xff").unwrap_err().code,
             Code::INVALID_ARGUMENT
         );
-        assert_eq!(java.normalize_path(&spec("/a/kv")).unwrap().unwrap(), "kv");
     }
 
     #[test]

@@ -63,7 +63,15 @@ pub(crate) fn plan(options: &Options, vendored: bool) -> Result<Plan, OptionsErr
             "npm_config_fund=false",
             "npm_config_update_notifier=false",
         ]),
-        launch: strings(&["npm", "start", "--", "--peer.address", PEER_ADDRESS]),
+        // npm looks for its own successor at every start, and says so among the last words of a crash
+        launch: strings(&[
+            "npm",
+            "--no-update-notifier",
+            "start",
+            "--",
+            "--peer.address",
+            PEER_ADDRESS,
+        ]),
         container_launch: strings(&["/bin/sh", "-c", START, "chaincode", PEER_ADDRESS]),
         offline: vendored,
         ..Plan::default()
@@ -186,7 +194,14 @@ mod tests {
         assert_eq!(without.image, "hyperledger/fabric-nodeenv:2.5");
         assert_eq!(
             without.launch,
-            ["npm", "start", "--", "--peer.address", "{peer.address}"]
+            [
+                "npm",
+                "--no-update-notifier",
+                "start",
+                "--",
+                "--peer.address",
+                "{peer.address}"
+            ]
         );
     }
 

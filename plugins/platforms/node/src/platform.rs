@@ -70,13 +70,6 @@ impl Platform for Node {
                 .vendored;
         build::plan(&self.options, vendored).map_err(|error| failed(&error))
     }
-
-    /// The folder's own name: where it lies is nobody's business, and another machine's packages shall be the same.
-    fn normalize_path(&self, spec: &[u8]) -> Result<Option<String>> {
-        let spec = chaincode_spec(spec)?;
-        let folder = Path::new(spec.path()).file_name();
-        Ok(folder.map(|name| name.to_string_lossy().into_owned()))
-    }
 }
 
 #[cfg(test)]
