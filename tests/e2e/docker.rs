@@ -93,6 +93,10 @@ fn inspected(container: &str) -> Value {
 }
 
 fn install(dev: &Dev, name: &str, version: &str, folder: &Path) {
+    install_in(dev, name, version, "node", folder);
+}
+
+fn install_in(dev: &Dev, name: &str, version: &str, lang: &str, folder: &Path) {
     let folder = folder.to_str().unwrap();
     dev.ok(&[
         "chaincode",
@@ -102,7 +106,7 @@ fn install(dev: &Dev, name: &str, version: &str, folder: &Path) {
         "-v",
         version,
         "-l",
-        "node",
+        lang,
         "-p",
         folder,
     ]);
@@ -166,11 +170,7 @@ fn a_chaincode_lives_its_whole_life_in_containers() {
     );
 
     docker(&["kill", &container]);
-    let call = json!({"Args": ["get", "a"]}).to_string();
-    let query = ["chaincode", "query", "-C", "mychannel", "-n", "kv", "-c", &call];
-    // a call may meet the old stream before the peer hears of its end
-    let answered = (0..20).any(|_| dev.peer(&query).status.success());
-    assert!(answered, "it is launched again");
+    answers_again(&dev, "kv");
     let [relaunched] = engine.chaincode("kv:1").try_into().unwrap();
     assert_ne!(relaunched, container);
 
@@ -188,6 +188,52 @@ fn a_chaincode_lives_its_whole_life_in_containers() {
         Vec::<String>::new(),
         "nothing stays when the peer ends"
     );
+}
+
+#[test]
+fn go_chaincode_lives_its_whole_life_in_containers() {
+    if docker_is_here() {
+        whole_life("kv-go", "golang");
+    }
+}
+
+#[test]
+fn java_chaincode_lives_its_whole_life_in_containers() {
+    if docker_is_here() {
+        whole_life("kv-java", "java");
+    }
+}
+
+/// Built, launched, killed, relaunched and upgraded in containers; nothing of the language is needed on this machine.
+fn whole_life(name: &str, lang: &str) {
+    let dev = Dev::detecting(name, &[("CORE_VM_RUNTIME", "docker")]);
+    let engine = OnEngine::of(&dev);
+    assert_eq!(dev.invoke(name, &["put", "a", "1"])["validationCode"], "VALID");
+    assert_eq!(dev.query(name, &["get", "a"]), "1");
+    assert_eq!(dev.query(name, &["whoami"]), "Org1MSP");
+    let said = dev.query_refused(name, &["refuse", "not today"]);
+    assert!(said.contains("not today"), "{said}");
+
+    let [container] = engine.chaincode(&format!("{name}:1")).try_into().unwrap();
+    docker(&["kill", &container]);
+    answers_again(&dev, name);
+    let [relaunched] = engine.chaincode(&format!("{name}:1")).try_into().unwrap();
+    assert_ne!(relaunched, container);
+
+    install_in(&dev, name, "2", lang, &root().join("tests/chaincode").join(name));
+    let mut upgrade = define("upgrade", name, "2");
+    upgrade.push("--waitForEvent".to_owned());
+    dev.ok(&strings(&upgrade));
+    assert_eq!(dev.query(name, &["get", "a"]), "1", "the state is still there");
+    assert_eq!(engine.chaincode(&format!("{name}:2")).len(), 1);
+}
+
+fn answers_again(dev: &Dev, name: &str) {
+    let call = json!({"Args": ["get", "a"]}).to_string();
+    let query = ["chaincode", "query", "-C", "mychannel", "-n", name, "-c", &call];
+    // a call may meet the old stream before the peer hears of its end
+    let answered = (0..20).any(|_| dev.peer(&query).status.success());
+    assert!(answered, "it is launched again");
 }
 
 fn what_is_no_longer_installed_is_collected(dev: &Dev, engine: &OnEngine) {

@@ -163,7 +163,7 @@ fn ensure_image(image: &StandIn, place: &Path) -> Result<()> {
     }
     announce(&format!("making {tag} of this machine's files"));
     let overlay = place.join(format!("overlay-{}", image.name));
-    let own = content.write_overlay(&overlay)?;
+    let own = content.write_overlay(image, &overlay)?;
     let list = place.join(format!("{}.list", image.name));
     let own_list = place.join(format!("{}.own.list", image.name));
     let own: BTreeSet<&str> = own.iter().map(String::as_str).collect();

@@ -14,7 +14,7 @@ use super::{LABEL, StandIn};
 use crate::steps::output;
 
 /// Counts up when images have to be made anew although the machine's packages are the same.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 const BASE: &[&str] = &[
     "base-files",
@@ -41,6 +41,12 @@ const LEFT_OUT: &[&str] = &[
 ];
 
 const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What starts chaincode in a Java image of Fabric 2.x; the peer passes the address of the chaincode listener.
+const JAVA_START: (&str, &str) = (
+    "root/chaincode-java/start",
+    "#!/bin/sh\nexec java -jar /root/chaincode-java/chaincode/chaincode.jar \"$@\"\n",
+);
 
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
@@ -113,7 +119,7 @@ impl Content {
     }
 
     /// Files and folders that the machine does not have, or not in this form; returns their names.
-    pub(super) fn write_overlay(&self, overlay: &Path) -> Result<Vec<String>> {
+    pub(super) fn write_overlay(&self, image: &StandIn, overlay: &Path) -> Result<Vec<String>> {
         if overlay.exists() {
             fs::remove_dir_all(overlay)?;
         }
@@ -137,18 +143,24 @@ impl Content {
             names.extend(parents.map(|part| part.display().to_string()));
         }
         let authorities = fs::read(Path::new("/").join(AUTHORITIES)).unwrap_or_default();
-        let files: [(&str, Vec<u8>); 3] = [
+        let mut files: Vec<(&str, Vec<u8>, u32)> = vec![
             (
                 "etc/passwd",
                 b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n".into(),
+                0o644,
             ),
-            ("etc/group", b"root:x:0:\nnogroup:x:65534:\n".into()),
-            (AUTHORITIES, authorities),
+            ("etc/group", b"root:x:0:\nnogroup:x:65534:\n".into(), 0o644),
+            (AUTHORITIES, authorities, 0o644),
         ];
-        for (file, content) in files {
+        if image.java {
+            let (start, script) = JAVA_START;
+            files.push((start, script.into(), 0o755));
+        }
+        for (file, content, mode) in files {
             let path = overlay.join(file);
             fs::create_dir_all(path.parent().unwrap_or(overlay))?;
             fs::write(&path, content)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
             let parts = Path::new(file).ancestors().filter(|part| *part != Path::new(""));
             names.extend(parts.map(|part| part.display().to_string()));
         }
