@@ -11,7 +11,7 @@ use crate::dev::{Dev, in_ci, node_is_here};
 const LABEL: &str = "org.hyperledger.fabric";
 
 /// Runs Docker's own client and returns what it printed.
-fn docker(args: &[&str]) -> String {
+pub fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "docker {args:?}: {errors}");
@@ -19,7 +19,7 @@ fn docker(args: &[&str]) -> String {
 }
 
 /// Whether the test can run here. In CI it must.
-fn docker_is_here() -> bool {
+pub fn docker_is_here() -> bool {
     let answers = |args: &[&str]| {
         let output = Command::new("docker").args(args).output();
         output.is_ok_and(|output| output.status.success())
@@ -39,12 +39,12 @@ fn docker_is_here() -> bool {
 }
 
 /// What one network has on the engine; dropping it removes all of it.
-struct OnEngine {
+pub struct OnEngine {
     owner: String,
 }
 
 impl OnEngine {
-    fn of(dev: &Dev) -> Self {
+    pub fn of(dev: &Dev) -> Self {
         let address = dev.ready["peer"].as_str().unwrap();
         let port = address.rsplit(':').next().unwrap();
         Self {
@@ -65,11 +65,11 @@ impl OnEngine {
         docker(&args).lines().map(str::to_owned).collect()
     }
 
-    fn chaincode(&self, id: &str) -> Vec<String> {
+    pub fn chaincode(&self, id: &str) -> Vec<String> {
         self.containers(&format!("label={LABEL}.chaincode.id={id}"))
     }
 
-    fn images(&self) -> Vec<String> {
+    pub fn images(&self) -> Vec<String> {
         let listed = docker(&["images", "-q", "--filter", &self.owner]);
         listed.lines().map(str::to_owned).collect()
     }

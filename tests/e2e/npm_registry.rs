@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::dev::{Dev, node_is_here};
+use crate::docker::{OnEngine, docker, docker_is_here};
 
 /// A package that exists in the private registry alone.
 const PACKAGE: &str = "fx-money-zq7";
@@ -250,6 +251,65 @@ fn a_private_registry_is_used_and_its_token_is_seen_nowhere() {
     let data = dev.folder.path().join("net");
     let holding = files_holding(&data, token.as_bytes());
     assert_eq!(holding, Vec::<PathBuf>::new(), "files of the peer with the token");
+}
+
+#[test]
+fn in_containers_the_token_is_in_no_layer_log_or_error() {
+    if !node_is_here() || !docker_is_here() {
+        return;
+    }
+    let registry = Registry::start();
+    let platforms = json!([{ "name": "node", "config": {
+        "npm": { "registry": registry.url },
+        "chaincodes": {
+            "private": { "npm": { "registry": registry.url, "tokenFile": registry.token_file() } },
+        },
+    } }]);
+    let dev = Dev::network(&[
+        ("CORE_VM_RUNTIME", "docker"),
+        ("CORE_PEER_HANDLERS_PLATFORMS", &platforms.to_string()),
+        ("FABRIC_LOGGING_SPEC", "debug"),
+    ]);
+    let engine = OnEngine::of(&dev);
+    let source = chaincode(dev.folder.path());
+    let strangers = dev.install_refused("stranger", &source);
+    assert!(strangers.contains("E401"), "npm's reason: {strangers}");
+    assert_eq!(engine.images(), Vec::<String>::new(), "nothing is left of it");
+
+    install(&dev, "private", &source);
+    dev.ok(&instantiate("private"));
+    assert_eq!(dev.query("private", &["anything"]), "private");
+    let [image] = engine.images().try_into().unwrap();
+    let [container] = engine.chaincode("private:1").try_into().unwrap();
+    let token = registry.token.as_str();
+    let log = dev.log();
+    let printed = dev.ok(&["chaincode", "logs", "private:1"]).to_string();
+    for text in [
+        &strangers,
+        &log,
+        &printed,
+        &docker(&["history", "--no-trunc", &image]),
+        &docker(&["image", "inspect", &image]),
+        &docker(&["inspect", &container]),
+    ] {
+        assert!(!text.contains(token));
+    }
+    let layers = dev.folder.path().join("layers");
+    fs::create_dir(&layers).unwrap();
+    let saved = layers.join("image.tar");
+    let exported = layers.join("container.tar");
+    docker(&["save", "-o", saved.to_str().unwrap(), &image]);
+    docker(&["export", "-o", exported.to_str().unwrap(), &container]);
+    for archive in [saved, exported] {
+        let content = fs::read(&archive).unwrap();
+        let holds = |text: &[u8]| content.windows(text.len()).any(|window| window == text);
+        assert!(
+            holds(PACKAGE.as_bytes()),
+            "the program is in it: {}",
+            archive.display()
+        );
+        assert!(!holds(token.as_bytes()), "{}", archive.display());
+    }
 }
 
 /// Looks at the arguments of every process of this machine, again and again.
