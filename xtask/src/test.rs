@@ -21,7 +21,7 @@ pub fn run_selected(selection: &[String]) -> Result<()> {
     let mut test = cargo(&["test"]);
     if selection.is_empty() {
         announce("running the tests of the whole workspace (cargo test --workspace)");
-        test.arg("--workspace");
+        test.args(["--workspace", "--no-fail-fast"]);
     } else {
         test.args(selection);
     }

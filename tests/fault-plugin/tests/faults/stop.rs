@@ -72,6 +72,7 @@ impl Peer {
             .env("CORE_PEER_HANDLERS_AUTHFILTERS", json!([filter]).to_string())
             .env("CORE_PEER_HANDLERS_DECORATORS", "[]")
             .env("CORE_PEER_HANDLERS_PLATFORMS", "[]")
+            .env("FABRIC_LOGGING_SPEC", "debug")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
