@@ -21,6 +21,12 @@ const LABEL: &str = "org.hyperledger.fabric.stand-in";
 /// The release of Fabric whose images these stand in for.
 const TAG: &str = "2.5";
 
+/// Where an engine says which processes it is, and their programs.
+const PID_FILES: [(&str, &str); 2] = [
+    ("/var/run/docker.pid", "dockerd"),
+    ("/var/run/docker/containerd/containerd.pid", "containerd"),
+];
+
 /// How often, and with what pause, an engine that was started is asked whether it is up.
 const TRIES: u32 = 150;
 const PAUSE: Duration = Duration::from_millis(200);
@@ -121,7 +127,26 @@ fn install_engine() -> Result<()> {
     steps::run(install.args(packages).stdout(Stdio::null()))
 }
 
+/// An engine that was killed leaves the files with its process ids behind, and the next one takes whoever has such a
+/// number by now, or has not been reaped yet, for a running engine.
+fn forget_killed_engine() -> Result<()> {
+    for (file, program) in PID_FILES {
+        let Ok(text) = fs::read_to_string(file) else {
+            continue;
+        };
+        let process = Path::new("/proc").join(text.trim());
+        // neither a zombie nor somebody else has a program of that name
+        let program_of = fs::read_link(process.join("exe")).unwrap_or_default();
+        if program_of.file_name().is_none_or(|name| name != program) {
+            fs::remove_file(file)
+                .with_context(|| format!("could not remove {file}, left by a killed {program}"))?;
+        }
+    }
+    Ok(())
+}
+
 fn start_engine() -> Result<()> {
+    forget_killed_engine()?;
     announce("starting dockerd");
     let place = root().join("target");
     fs::create_dir_all(&place)?;
