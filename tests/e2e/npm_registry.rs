@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -107,14 +108,18 @@ impl Drop for Registry {
     }
 }
 
-/// The registry's program, fetched by npm once.
+/// The registry's program, fetched by npm once: the tests run side by side, and npm wants the folder for itself.
 fn installed() -> PathBuf {
-    let folder = root().join("tests/registry");
-    let program = folder.join("node_modules/verdaccio/bin/verdaccio");
-    if !program.exists() {
-        npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"], &folder);
-    }
-    program
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let install = || {
+        let folder = root().join("tests/registry");
+        let program = folder.join("node_modules/verdaccio/bin/verdaccio");
+        if !program.exists() {
+            npm(&["ci", "--no-audit", "--no-fund", "--loglevel=error"], &folder);
+        }
+        program
+    };
+    INSTALLED.get_or_init(install).clone()
 }
 
 fn npm(args: &[&str], folder: &Path) -> String {
