@@ -8,7 +8,7 @@
 //! [lib]
 //! crate-type = ["cdylib"]
 //! [dependencies]
-//! plugin-api = "1"
+//! plugin-api = { path = "…/plugin-api" } # or git; it is not on a registry yet
 //! ```
 //!
 //! # An auth filter

@@ -388,7 +388,8 @@ impl<'a> Loader<'a> {
             deny_toolchains: &self.config.deny_toolchains,
             max_libraries: self.config.max_reloads,
         };
-        // if loading ends the process or never ends, this line says what was loaded
+        // a plugin that ends the process is named by the crash handler, one that never ends by its deadline: this line
+        // has the rest, for whoever asks for it
         debug!(
             plugin = candidate.entry.name,
             file = %path.display(),
