@@ -12,7 +12,7 @@ pub const MODULE_SYMBOL: &[u8] = b"FABRIC_PEER_PLUGIN_MODULE\0";
 /// Major version of this contract; a peer supports exactly one.
 pub const API_MAJOR: u16 = 1;
 /// Minor version of this contract.
-pub const API_MINOR: u16 = 0;
+pub const API_MINOR: u16 = 1;
 
 /// The library offers an auth filter.
 pub const KIND_AUTH_FILTER: u32 = 1;

@@ -14,7 +14,7 @@
 
 use crate::shared_bytes::SharedBytes;
 use abi_stable::sabi_trait;
-use abi_stable::std_types::{RArc, ROption, RSlice, RStr};
+use abi_stable::std_types::{RArc, ROption, RSlice, RStr, RVec};
 
 /// The facts of one signed proposal.
 #[sabi_trait]
@@ -37,9 +37,18 @@ pub trait RequestView: Send + Sync + Clone {
     fn remote_addr(&self) -> RStr<'_>;
     /// When the client stops waiting, in milliseconds since 1970; 0 = it did not say.
     fn deadline_unix_ms(&self) -> u64;
-    /// Further facts by name, for example `tls.peer-cert` or `trace.parent`.
+    /// Further facts by name: `tls.peer-cert` (DER), `trace.parent` (W3C), `grpc.metadata.NAME` (a header that the
+    /// client sent, such as `grpc.metadata.authorization`; decoded when NAME ends with `-bin`), and what filters
+    /// before this one have said with [`RequestView::set_attr`].
     #[sabi(last_prefix_field)]
     fn attr(&self, key: RStr<'_>) -> ROption<SharedBytes>;
+    /// Says something about the request to the filters that come later, to every `after` hook and to decorators. A
+    /// client cannot set such a fact. False when it was not taken: the name begins with one of the peer's own
+    /// (`tls.`, `trace.`, `grpc.`) or is empty, a limit is passed (64 facts, names of 100 and values of 65536 bytes),
+    /// or the peer knows API 1.0 only. A later value goes before a former one.
+    fn set_attr(&self, _key: RStr<'_>, _value: RVec<u8>) -> bool {
+        false
+    }
 }
 
 /// A request as plugins hold it; cloning counts a reference.

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deliver::server::client_certificate;
 use endorser::{Decorators, Endorser};
-use handlers::{AuthChain, DecoratorChain, ParsedRequest, Rejection};
+use handlers::{AuthChain, DecoratorChain, Metadata, ParsedRequest, Rejection};
 use prost::Message;
 use protos::msp::SerializedIdentity;
 use protos::peer::{ChaincodeInput, SignedProposal};
@@ -19,6 +19,7 @@ use protos::{UnpackError, UnpackedProposal, clamped};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
+use tonic::metadata::MetadataMap;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Code, Request, Response, Status};
 use tracing::Instrument as _;
@@ -84,7 +85,11 @@ impl Inner {
     ) -> Result<Response<Bytes>, Status> {
         let slot = self.slots.take(EndorserServer::NAME)?;
         let connection = of_connection(&request);
-        let signed = request.into_inner();
+        let (metadata, _extensions, signed) = request.into_parts();
+        let connection = ParsedRequest {
+            metadata: Metadata(Some(Arc::new(move |name| header(&metadata, name)))),
+            ..connection
+        };
         let unpacked = UnpackedProposal::try_from(signed.clone());
         let facts = facts(connection, signed, unpacked.as_ref().ok());
         let span = tracing::info_span!(
@@ -191,6 +196,14 @@ fn of_connection<T>(request: &Request<T>) -> ParsedRequest {
         attrs: certificate.into_iter().chain(trace).collect(),
         ..ParsedRequest::default()
     }
+}
+
+/// A header as plugins see it.
+fn header(metadata: &MetadataMap, name: &str) -> Option<Bytes> {
+    if name.ends_with("-bin") {
+        return metadata.get_bin(name)?.to_bytes().ok();
+    }
+    Some(Bytes::copy_from_slice(metadata.get(name)?.as_bytes()))
 }
 
 /// What plugins may know of the request; of an undecodable proposal only its bytes.
