@@ -480,7 +480,53 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
     /// Load the plugins that core.yaml names, as the peer would, and list them.
-    List,
+    #[command(after_help = "\
+Examples:
+  peer plugin list               what a peer with this configuration would load
+  peer plugin list --running     what the peer at peer.address runs, with counts")]
+    List {
+        /// Ask the running peer, as an admin of its organisation.
+        #[arg(long)]
+        running: bool,
+    },
+    /// Have the running peer read peer.handlers again and exchange its plugins, as SIGHUP does.
+    #[command(after_help = "\
+Requests that are under way end on the chain that they began with. When an entry cannot be loaded, nothing changes and the
+exit code is 1.
+
+Example:
+  CORE_PEER_MSPCONFIGPATH=$ADMIN/msp CORE_PEER_ADDRESS=peer0:7051 peer plugin reload")]
+    Reload,
+    /// Print which auth filters and decorators a proposal would meet, in their order. What is not given is left open.
+    #[command(after_help = "\
+Examples:
+  peer plugin explain --channel trade --chaincode pay
+  peer plugin explain --chaincode pay --function transfer --mspid Org1MSP --running")]
+    Explain {
+        /// The proposal.
+        #[command(flatten)]
+        question: QuestionArgs,
+        /// Ask the running peer, as an admin of its organisation.
+        #[arg(long)]
+        running: bool,
+    },
+}
+
+/// A proposal as `peer plugin explain` takes it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct QuestionArgs {
+    /// The channel; "" is a proposal without one.
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// The chaincode.
+    #[arg(long)]
+    pub chaincode: Option<String>,
+    /// The first argument.
+    #[arg(long)]
+    pub function: Option<String>,
+    /// The MSP id of the proposal's creator.
+    #[arg(long)]
+    pub mspid: Option<String>,
 }
 
 /// `peer config …`

@@ -5,6 +5,7 @@ pub mod collections;
 pub mod connection;
 pub mod ctor;
 pub mod package;
+pub mod plugin_admin;
 pub mod proposal;
 
 use std::error::Error;

@@ -2,4 +2,5 @@
 
 pub mod endorser_server;
 pub mod guarded;
+pub mod plugin_admin;
 mod proposal_codec;

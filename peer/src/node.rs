@@ -5,6 +5,7 @@ mod incoming;
 pub mod last_resort;
 mod listener_tls;
 pub mod plugins;
+pub mod reloading;
 pub mod running;
 pub mod runtimes;
 mod servers;
@@ -31,11 +32,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::Routes;
 
 use self::plugins::PlatformPlugins;
+use self::reloading::Reloader;
 use self::running::Tasks;
 use self::runtimes::Runtimes;
 use self::servers::Bound;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
 use crate::grpc::guarded::Guarded;
+use crate::grpc::plugin_admin::PluginAdminService;
 
 /// The listener for clients.
 const PEER_LISTENER: &str = "peer listener";
@@ -56,7 +59,7 @@ pub struct Listeners {
 pub struct Node {
     channels: Arc<Channels>,
     support: Arc<ChaincodeSupport>,
-    registry: Registry,
+    reloader: Reloader,
     parts: RunningParts,
 }
 
@@ -83,25 +86,29 @@ impl RunningParts {
     }
 }
 
-/// Runs a peer until SIGINT or SIGTERM, or until a part of it dies.
+/// Runs a peer until SIGINT or SIGTERM, or until a part of it dies. At SIGHUP it reloads its plugins.
 ///
 /// # Errors
 /// When the peer does not start, or a part of it died.
 pub async fn run(config: CoreConfig) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // from now on it does not end the process any more
+    let hangup = signal(SignalKind::hangup())?;
     last_resort::arm()?;
     let node = tokio::select! {
         started = Node::start(config, Listeners::default()) => started?,
         _ = interrupt.recv() => return stopped_early(),
         _ = terminate.recv() => return stopped_early(),
     };
+    let reloads = tokio::spawn(node.reloader().clone().follow(hangup));
     let died = tokio::select! {
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,
         died = node.failed() => Some(died),
     };
     tracing::info!("stopping");
+    reloads.abort();
     node.shutdown().await?;
     match died {
         Some(part) => anyhow::bail!("{part} ended unexpectedly"),
@@ -134,14 +141,14 @@ impl Node {
             let config = Arc::clone(&config);
             tokio::task::spawn_blocking(move || Foundation::lay(&config)).await??
         };
-        let registry = foundation.registry.clone();
+        let reloader = Reloader::new(Arc::clone(&config), foundation.registry.clone());
         let channels = Arc::clone(&foundation.channels);
         let mut parts = RunningParts::default();
         match start_parts(&config, listeners, foundation, &mut parts).await {
             Ok(support) => Ok(Self {
                 channels,
                 support,
-                registry,
+                reloader,
                 parts,
             }),
             Err(error) => {
@@ -166,13 +173,19 @@ impl Node {
     /// The loaded platforms.
     #[must_use]
     pub fn platforms(&self) -> Platforms {
-        self.registry.platforms()
+        self.registry().platforms()
     }
 
     /// The loaded plugins.
     #[must_use]
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        self.reloader.registry()
+    }
+
+    /// Reloads the plugins.
+    #[must_use]
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Ends a chaincode version, `name:version`, and removes its build. Its package stays: the next call builds it
@@ -320,7 +333,7 @@ fn chaincode_support(
     let vm = if dev_mode {
         None
     } else {
-        let platforms: Arc<dyn PlatformBuilder> = Arc::new(PlatformPlugins(registry.platforms()));
+        let platforms: Arc<dyn PlatformBuilder> = Arc::new(PlatformPlugins(registry.clone()));
         Some(Arc::new(Runtimes::open(config, &platforms)?))
     };
     let parts = Parts {
@@ -340,7 +353,7 @@ fn register_system_chaincodes(
     registry: &Registry,
     vm: Option<Arc<dyn Vm>>,
 ) {
-    let validator = Arc::new(PlatformPlugins(registry.platforms()));
+    let validator = Arc::new(PlatformPlugins(registry.clone()));
     let mut lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator)
         .max_package_size(config.chaincode.max_package_size);
     if let Some(vm) = vm {
@@ -361,7 +374,7 @@ fn register_system_chaincodes(
 }
 
 fn peer_routes(
-    config: &CoreConfig,
+    config: &Arc<CoreConfig>,
     registry: &Registry,
     channels: &Arc<Channels>,
     support: &Arc<ChaincodeSupport>,
@@ -372,9 +385,7 @@ fn peer_routes(
         chaincodes: Arc::<ChaincodeSupport>::clone(support),
     });
     let endorser = EndorserServer::new(EndorserParts {
-        chain: registry.auth_chain(),
-        filters: plugins::filter_names(registry),
-        decorators: registry.decorators(),
+        plugins: registry.clone(),
         endorser: Arc::new(endorser),
         concurrency: config.peer.limits.endorser_service,
         max_recv: config.peer.max_recv_msg_size,
@@ -392,7 +403,13 @@ fn peer_routes(
     let deliver = protos::peer::deliver_server::DeliverServer::new(PeerDeliverService::new(deliver))
         .max_decoding_message_size(config.peer.max_recv_msg_size)
         .max_encoding_message_size(config.peer.max_send_msg_size);
+    let admin = PluginAdminService::server(
+        Reloader::new(Arc::clone(config), registry.clone()),
+        Arc::clone(channels.local_msp()),
+        config.peer.authentication_timewindow,
+    );
     Routes::new(Guarded::new(endorser))
+        .add_service(Guarded::new(admin))
         .add_service(Guarded::streams(deliver, config.peer.limits.deliver_service))
 }
 

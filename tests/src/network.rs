@@ -1,5 +1,7 @@
 //! A network in this process, in dev mode: the test itself plays the chaincode.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use core_config::Override;
 use peer::client::proposal::{PreparedProposal, ProposalRequest};
@@ -25,8 +27,21 @@ impl Harness {
         Self::start_with([]).await
     }
 
+    /// As [`Self::start`], with the core.yaml in a folder.
+    pub async fn start_from(config: &Path) -> Self {
+        let folder = config.to_str().expect("UTF-8").to_owned();
+        Self::start_as(vec![("FABRIC_CFG_PATH".to_owned(), folder)], []).await
+    }
+
     /// As [`Self::start`], with further settings.
     pub async fn start_with(settings: impl IntoIterator<Item = (&str, serde_json::Value)>) -> Self {
+        Self::start_as(Vec::new(), settings).await
+    }
+
+    async fn start_as(
+        variables: Vec<(String, String)>,
+        settings: impl IntoIterator<Item = (&str, serde_json::Value)>,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let set = |key: &str, value: serde_json::Value| Override::new(key, value, "test");
         let mut overrides = vec![
@@ -41,6 +56,7 @@ impl Harness {
         let spec = NetworkSpec {
             tls: false,
             overrides,
+            variables,
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         };
         let network = Network::start(spec).await.expect("network");

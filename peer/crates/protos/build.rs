@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "queryresult.proto",
         "lifecycle.proto",
         "peer.proto",
+        "plugin_admin.proto",
     ];
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(files, ["proto"])?;

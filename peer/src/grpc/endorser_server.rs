@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deliver::server::client_certificate;
 use endorser::{Decorators, Endorser};
-use handlers::{AuthChain, DecoratorChain, Metadata, ParsedRequest, Rejection};
+use handlers::{DecoratorChain, Metadata, ParsedRequest, PluginSet, Registry, Rejection};
 use prost::Message;
 use protos::msp::SerializedIdentity;
 use protos::peer::{ChaincodeInput, SignedProposal};
@@ -39,14 +39,10 @@ const MAX_TRACE_PARENT: usize = 512;
 /// What the service is made of.
 #[derive(Debug)]
 pub struct EndorserParts {
-    /// The auth filters.
-    pub chain: AuthChain,
-    /// Their names, for the log.
-    pub filters: Arc<str>,
+    /// The auth filters before the endorser, the decorators between it and the chaincode.
+    pub plugins: Registry,
     /// What they guard.
     pub endorser: Arc<Endorser>,
-    /// The decorators between the endorser and the chaincode.
-    pub decorators: DecoratorChain,
     /// Proposals at a time (`peer.limits.concurrency.endorserService`), 0 is no limit.
     pub concurrency: usize,
     /// Largest request in bytes.
@@ -122,8 +118,10 @@ impl Inner {
         _slot: Option<OwnedSemaphorePermit>,
     ) -> Result<Bytes, Rejection> {
         let facts = Arc::new(facts);
-        let endorse = || self.endorse(&facts, unpacked);
-        let outcome = self.parts.chain.run(Arc::clone(&facts), endorse).await;
+        // taken once: a reload in between concerns the next request
+        let plugins = self.parts.plugins.current();
+        let endorse = || self.endorse(&facts, &plugins, unpacked);
+        let outcome = plugins.auth.run(Arc::clone(&facts), endorse).await;
         if let Err(rejection) = &outcome {
             tracing::warn!(
                 tx_id = &*clamped(&facts.tx_id),
@@ -138,11 +136,12 @@ impl Inner {
     async fn endorse(
         &self,
         facts: &Arc<ParsedRequest>,
+        plugins: &PluginSet,
         unpacked: Result<UnpackedProposal, UnpackError>,
     ) -> Result<Bytes, Rejection> {
         let tx_id = facts.tx_id.as_str();
         let decorators = RequestDecorators {
-            chain: &self.parts.decorators,
+            chain: &plugins.decorators,
             facts,
         };
         let answer = self.parts.endorser.process_proposal(unpacked, &decorators).await;
@@ -151,7 +150,7 @@ impl Inner {
         let status = answer.response.as_ref().map_or(0, |response| response.status);
         let tx_id = &*clamped(tx_id);
         if answer.endorsement.is_some() {
-            tracing::info!(tx_id, status, filters = &*self.parts.filters, "proposal endorsed");
+            tracing::info!(tx_id, status, filters = %plugins.auth.names(), "proposal endorsed");
         } else {
             tracing::info!(tx_id, status, "proposal answered without endorsement");
         }
@@ -221,9 +220,11 @@ fn facts(
         facts.channel_id = proposal.channel.to_string();
         facts.tx_id = proposal.tx_id.to_string();
         facts.chaincode_name.clone_from(&proposal.chaincode);
+        facts.function = proposal.input.args.first().cloned().unwrap_or_default();
         if let Ok(creator) = SerializedIdentity::decode(proposal.signature_header.creator.clone()) {
             facts.msp_id = creator.mspid;
             facts.creator_cert = creator.id_bytes;
+            facts.decoded = true;
         }
     }
     facts

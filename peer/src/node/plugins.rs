@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
 use core_config::{ChaincodeConfig, CoreConfig};
-use handlers::{Platform, PlatformError, Platforms, Registry, SectionFault};
+use handlers::{Platform, PlatformError, Registry, Reload, SectionFault};
 use scc::PackageValidator;
 
 use super::settings::{Faults, image_name};
@@ -22,6 +21,16 @@ pub fn load(config: &CoreConfig) -> Result<Registry> {
     let mut handlers = section(config).map_err(Faults)?;
     handlers.facts = facts(&config.chaincode);
     Ok(Registry::load(&handlers, &own_dirs(config))?)
+}
+
+/// Puts the plugins of this configuration in the place of those that run.
+///
+/// # Errors
+/// As [`load`]; then nothing has changed.
+pub fn reload(registry: &Registry, config: &CoreConfig) -> Result<Reload> {
+    let mut handlers = section(config).map_err(Faults)?;
+    handlers.facts = facts(&config.chaincode);
+    Ok(registry.reload(&handlers, &own_dirs(config))?)
 }
 
 /// Reads `peer.handlers`.
@@ -67,13 +76,14 @@ fn facts(chaincode: &ChaincodeConfig) -> BTreeMap<String, String> {
 }
 
 /// The platform plugins as a runtime sees them.
-pub struct PlatformPlugins(pub Platforms);
+pub struct PlatformPlugins(pub Registry);
 
 impl PlatformPlugins {
-    fn platform(&self, source: &ChaincodeSource) -> Result<&Platform, BuildError> {
-        self.0
-            .by_type(&source.chaincode_type)
-            .map_err(|error| refused(&error))
+    /// The platform of now; a build that has begun ends with the one that it began with.
+    fn platform(&self, source: &ChaincodeSource) -> Result<Platform, BuildError> {
+        let platforms = self.0.platforms();
+        let platform = platforms.by_type(&source.chaincode_type);
+        platform.cloned().map_err(|error| refused(&error))
     }
 }
 
@@ -121,21 +131,10 @@ impl PackageValidator for PlatformPlugins {
         chaincode_type: &str,
         deployment_spec: &Bytes,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let platform = self.0.by_type(chaincode_type)?;
+        let platforms = self.0.platforms();
+        let platform = platforms.by_type(chaincode_type)?;
         Ok(platform.validate_deployment_spec(deployment_spec.clone()).await?)
     }
-}
-
-/// Names of the filters in their order, for logs.
-#[must_use]
-pub fn filter_names(registry: &Registry) -> Arc<str> {
-    let names: Vec<String> = registry
-        .list()
-        .into_iter()
-        .filter(|plugin| plugin.kind == handlers::Kind::AuthFilter)
-        .map(|plugin| plugin.instance)
-        .collect();
-    names.join(", ").into()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Finds core.yaml, stacks the layers and reads the typed tree.
 
 use std::{
-    env, fs, io,
+    env, fmt, fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use figment::Figment;
@@ -37,7 +38,7 @@ const SYSTEM_FOLDER: &str = "/etc/hyperledger/fabric";
 pub const MACHINE_VARIABLES: [&str; 5] = ["PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"];
 
 /// What [`CoreConfig::load`] needs to know about the process it runs in.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     /// The environment.
     pub variables: Vec<(String, String)>,
@@ -170,6 +171,18 @@ pub struct CoreConfig {
     program_dir: Option<PathBuf>,
     #[serde(skip)]
     machine_variables: Vec<(String, String)>,
+    #[serde(skip)]
+    origin: Origin,
+}
+
+/// How a configuration was read. The environment in there may hold secrets that are not the peer's to print.
+#[derive(Clone, Default)]
+struct Origin(Arc<LoadOptions>);
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Origin")
+    }
 }
 
 impl CoreConfig {
@@ -202,9 +215,15 @@ impl CoreConfig {
         config.program_dir.clone_from(&options.program_dir);
         let of_machine = |(name, _): &&(String, String)| MACHINE_VARIABLES.contains(&name.as_str());
         config.machine_variables = options.variables.iter().filter(of_machine).cloned().collect();
+        config.origin = Origin(Arc::new(options.clone()));
         config.vm.docker_host = options.variable(DOCKER_HOST).map(str::to_owned);
         config.vm.runtime_dir = options.variable(RUNTIME_DIR).map(PathBuf::from);
         Ok(config)
+    }
+
+    /// Reads every layer once more, as this configuration was read: for what may change while the peer runs.
+    pub fn load_again(&self) -> Result<Self, LoadError> {
+        Self::load(&self.origin.0)
     }
 
     /// The file that was read, if there was one.

@@ -1,9 +1,12 @@
 //! [`AuthChain`]: the auth filters around the endorser.
 
-use crate::instance::{Instance, Patience, PluginInfo, client_left};
+use crate::binding::Binding;
+use crate::config::Mode;
+use crate::instance::{Instance, Origin, Patience, PluginInfo, client_left};
 use crate::metrics::PluginStats;
 use crate::rejection::Rejection;
 use crate::request::{ParsedRequest, view};
+use crate::shadow::Shadow;
 use abi_stable::std_types::RResult;
 use bytes::Bytes;
 use plugin_api::{Action, AuthFilterObject, Before, PluginError, Request, Res, SharedBytes, State};
@@ -17,16 +20,24 @@ const MAX_ANSWER: usize = protos::MAX_MESSAGE_SIZE;
 
 pub(crate) type FilterInstance = Instance<AuthFilterObject>;
 
+/// An entry: the instance, and when its word counts.
+pub(crate) struct BoundFilter {
+    pub(crate) instance: Arc<FilterInstance>,
+    pub(crate) info: PluginInfo,
+    pub(crate) binding: Binding,
+}
+
 /// The configured auth filters, in order. Cloning counts references.
 #[derive(Clone, Default)]
 pub struct AuthChain {
-    filters: Arc<[Arc<FilterInstance>]>,
+    filters: Arc<[BoundFilter]>,
+    names: Arc<str>,
 }
 
 impl fmt::Debug for AuthChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.filters.iter().map(|filter| filter.name))
+            .entries(self.filters.iter().map(|filter| filter.instance.name))
             .finish()
     }
 }
@@ -38,8 +49,14 @@ struct Entered<'a> {
 }
 
 impl AuthChain {
-    pub(crate) fn new(filters: Vec<Arc<FilterInstance>>) -> Self {
+    pub(crate) fn new(filters: Vec<BoundFilter>) -> Self {
+        let names: Vec<&str> = filters
+            .iter()
+            .filter(|filter| filter.info.mode == Mode::Enforce)
+            .map(|filter| filter.instance.name)
+            .collect();
         Self {
+            names: names.join(", ").into(),
             filters: filters.into(),
         }
     }
@@ -48,8 +65,25 @@ impl AuthChain {
         self.filters.iter().map(|filter| &filter.info)
     }
 
+    /// Names of the filters whose word counts, for logs.
+    #[must_use]
+    pub fn names(&self) -> &str {
+        &self.names
+    }
+
     pub(crate) fn stats(&self) -> impl Iterator<Item = PluginStats> {
-        self.filters.iter().map(|filter| filter.stats())
+        self.filters.iter().map(|filter| filter.instance.stats())
+    }
+
+    pub(crate) fn bound(&self) -> impl Iterator<Item = (&PluginInfo, &Binding)> {
+        self.filters.iter().map(|filter| (&filter.info, &filter.binding))
+    }
+
+    /// The instance that an entry of this name has, if it can go on as that.
+    pub(crate) fn kept(&self, name: &str, origin: &Origin) -> Option<Arc<FilterInstance>> {
+        let mut instances = self.filters.iter().map(|filter| &filter.instance);
+        let kept = instances.find(|instance| instance.name == name && instance.goes_on_as(origin));
+        kept.cloned()
     }
 
     /// Runs one request: every `before` in order, the endorser at most once, then every `after` that was
@@ -64,13 +98,17 @@ impl AuthChain {
         }
         let seen = view(&request);
         let mut entered = Vec::new();
-        let mut outcome = match self.before(&request, &seen, &mut entered).await {
+        let mut shadows = Vec::new();
+        let mut outcome = match self.before(&request, &seen, &mut entered, &mut shadows).await {
             Ok(None) => endorser().await,
             Ok(Some(answer)) => Ok(answer),
             Err(error) => Err(Rejection::from(error)),
         };
         for Entered { filter, state } in entered.into_iter().rev() {
             outcome = after(filter, &seen, state, outcome).await;
+        }
+        for shadow in shadows {
+            shadow.conclude(&outcome);
         }
         outcome
     }
@@ -81,8 +119,14 @@ impl AuthChain {
         request: &ParsedRequest,
         seen: &Request,
         entered: &mut Vec<Entered<'a>>,
+        shadows: &mut Vec<Shadow>,
     ) -> Result<Option<Bytes>, PluginError> {
-        for filter in self.filters.iter() {
+        for bound in self.filters.iter().filter(|bound| bound.binding.applies(request)) {
+            let filter = &bound.instance;
+            if bound.info.mode == Mode::Shadow {
+                shadows.push(Shadow::cast(filter, request));
+                continue;
+            }
             let patience = patience(filter, request)?;
             let answer = filter.run(patience, |object| object.before(seen.clone())).await?;
             let Before {
@@ -136,7 +180,7 @@ fn same(original: &Bytes, answer: &SharedBytes) -> bool {
     std::ptr::eq(original.as_ptr(), answer.as_ptr()) && original.len() == answer.len()
 }
 
-fn bounded(filter: &FilterInstance, answer: Bytes) -> Result<Bytes, PluginError> {
+pub(crate) fn bounded(filter: &FilterInstance, answer: Bytes) -> Result<Bytes, PluginError> {
     if answer.len() > MAX_ANSWER {
         return Err(filter.failure("answered more than a message may carry"));
     }

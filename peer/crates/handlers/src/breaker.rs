@@ -1,25 +1,43 @@
-//! [`Breaker`]: after a row of timeouts and panics a plugin is left alone for a while.
+//! [`Breaker`]: a plugin that keeps panicking or missing its deadline is left alone for a while.
 
+use crate::config::Quarantine;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Failures in a row that open the breaker.
-pub(crate) const FAILURES: u32 = 5;
-/// How long it stays open before one call may try again.
-pub(crate) const OPEN: Duration = Duration::from_secs(10);
-
-/// Counts failures in a row. Free of cost as long as there are none.
-#[derive(Default)]
+/// Counts failures, and successes from the first failure on. Free of cost as long as there are none.
 pub(crate) struct Breaker {
+    limits: Limits,
     touched: AtomicBool,
     state: Mutex<State>,
 }
 
+/// When a breaker opens, and for how long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Limits {
+    /// So many within the window open it.
+    failures: u32,
+    window: Duration,
+    open: Duration,
+}
+
+impl From<Quarantine> for Limits {
+    fn from(quarantine: Quarantine) -> Self {
+        Self {
+            failures: quarantine.failures.max(1),
+            window: Duration::from_millis(quarantine.window_ms),
+            open: Duration::from_millis(quarantine.open_ms),
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
+    /// When the first failure of the window was.
+    since: Option<Instant>,
     failures: u32,
+    successes: u32,
     open_until: Option<Instant>,
     /// Whether a probe is under way.
     probing: bool,
@@ -28,16 +46,24 @@ struct State {
 /// What a failure does to the breaker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Failure {
-    /// One in a row that is not long enough yet.
+    /// One that is not enough.
     Counted,
-    /// The last one of the row.
+    /// The last one that was missing.
     Opens,
     /// One more, of a probe or of a call that was under way.
     StaysOpen,
 }
 
 impl Breaker {
-    /// Whether a call may be made now. While open, one call every ten seconds may.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            touched: AtomicBool::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether a call may be made now. While open, one call may each time that the pause has passed.
     pub(crate) fn admits(&self) -> bool {
         if !self.touched.load(Ordering::Relaxed) {
             return true;
@@ -49,7 +75,7 @@ impl Breaker {
             Some(until) if now < until => false,
             Some(_) => {
                 // this call is the probe; others wait for its result
-                state.open_until = Some(now + OPEN);
+                state.open_until = Some(now + self.limits.open);
                 state.probing = true;
                 true
             }
@@ -57,10 +83,29 @@ impl Breaker {
     }
 
     pub(crate) fn succeeded(&self) {
-        if self.touched.load(Ordering::Relaxed) {
-            *self.state.lock() = State::default();
-            self.touched.store(false, Ordering::Relaxed);
+        if !self.touched.load(Ordering::Relaxed) {
+            return;
         }
+        let mut state = self.state.lock();
+        if state.open_until.is_some() {
+            // calls that were under way when it opened say nothing new
+            if !state.probing {
+                return;
+            }
+            *state = State::default();
+        } else if self.over(&state) {
+            *state = State::default();
+        } else {
+            state.successes = state.successes.saturating_add(1);
+            return;
+        }
+        self.touched.store(false, Ordering::Relaxed);
+    }
+
+    fn over(&self, state: &State) -> bool {
+        state
+            .since
+            .is_none_or(|since| since.elapsed() >= self.limits.window)
     }
 
     /// Takes a call back that ended without saying anything about the plugin: it was not the probe.
@@ -78,15 +123,24 @@ impl Breaker {
     pub(crate) fn failed(&self) -> Failure {
         let mut state = self.state.lock();
         self.touched.store(true, Ordering::Relaxed);
-        state.failures = state.failures.saturating_add(1);
         state.probing = false;
-        if state.failures < FAILURES {
+        if state.open_until.is_some() {
+            state.open_until = Some(Instant::now() + self.limits.open);
+            return Failure::StaysOpen;
+        }
+        if self.over(&state) {
+            *state = State {
+                since: Some(Instant::now()),
+                ..State::default()
+            };
+        }
+        state.failures = state.failures.saturating_add(1);
+        // whoever can make a plugin fail must not be able to switch it off for those that it serves well
+        if state.failures < self.limits.failures || state.failures < state.successes {
             return Failure::Counted;
         }
-        match state.open_until.replace(Instant::now() + OPEN) {
-            None => Failure::Opens,
-            Some(_) => Failure::StaysOpen,
-        }
+        state.open_until = Some(Instant::now() + self.limits.open);
+        Failure::Opens
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -98,16 +152,24 @@ impl Breaker {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        failures: 5,
+        window: Duration::from_secs(30),
+        open: Duration::from_secs(10),
+    };
+
     #[tokio::test(start_paused = true)]
     async fn opens_after_five_failures_and_lets_one_probe_through() {
-        let breaker = Breaker::default();
-        for _ in 1..FAILURES {
+        let breaker = Breaker::new(LIMITS);
+        for _ in 1..LIMITS.failures {
             assert_eq!(breaker.failed(), Failure::Counted);
             assert!(breaker.admits());
         }
         assert_eq!(breaker.failed(), Failure::Opens);
         assert!(!breaker.admits());
-        tokio::time::advance(OPEN).await;
+        breaker.succeeded();
+        assert!(!breaker.admits(), "a call that was under way");
+        tokio::time::advance(LIMITS.open).await;
         assert!(breaker.admits());
         assert!(!breaker.admits(), "only one probe");
         breaker.succeeded();
@@ -117,13 +179,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_says_nothing_lets_the_next_call_try() {
-        let breaker = Breaker::default();
-        for _ in 0..FAILURES {
+        let breaker = Breaker::new(LIMITS);
+        for _ in 0..LIMITS.failures {
             breaker.failed();
         }
         breaker.undecided();
         assert!(!breaker.admits(), "it was no probe");
-        tokio::time::advance(OPEN).await;
+        tokio::time::advance(LIMITS.open).await;
         assert!(breaker.admits());
         breaker.undecided();
         assert!(breaker.admits(), "nobody knows more than before");
@@ -132,13 +194,32 @@ mod tests {
         assert!(!breaker.admits());
     }
 
-    #[test]
-    fn a_success_in_between_starts_the_count_again() {
-        let breaker = Breaker::default();
-        for _ in 0..3 * FAILURES {
+    #[tokio::test(start_paused = true)]
+    async fn only_failures_within_the_window_count() {
+        let breaker = Breaker::new(LIMITS);
+        for _ in 0..3 {
+            for _ in 1..LIMITS.failures {
+                assert_eq!(breaker.failed(), Failure::Counted);
+            }
+            tokio::time::advance(LIMITS.window).await;
+        }
+        breaker.succeeded();
+        assert!(!breaker.touched.load(Ordering::Relaxed), "the window is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_open_it_also_with_successes_in_between_unless_most_calls_succeed() {
+        let breaker = Breaker::new(LIMITS);
+        for _ in 1..LIMITS.failures {
             assert_eq!(breaker.failed(), Failure::Counted);
             breaker.succeeded();
         }
-        assert!(breaker.admits());
+        assert_eq!(breaker.failed(), Failure::Opens);
+        let served = Breaker::new(LIMITS);
+        for _ in 0..3 * LIMITS.failures {
+            assert_eq!(served.failed(), Failure::Counted);
+            served.succeeded();
+            served.succeeded();
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `peer.handlers` of core.yaml. Fabric's own form (`name`, `library`) is a subset of it.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -86,10 +87,115 @@ pub struct Entry {
     /// What a failed call means; the choice depends on the kind.
     #[serde(default)]
     pub on_error: Option<OnError>,
+    /// For which proposals the entry is there; all without it. Not for platforms.
+    #[serde(default, rename = "match", deserialize_with = "null_is_default")]
+    pub applies_to: Match,
+    /// Whether its word counts. Not for platforms.
+    #[serde(default)]
+    pub mode: Mode,
+    /// When repeated failures switch it off for a while, and what happens then. Not for platforms.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub quarantine: Quarantine,
     /// Any value, handed to the plugin as JSON. That of a platform may have the key `chaincodes`, which the plugin
     /// does not see: what is said there for one chaincode goes before the rest.
     #[serde(default)]
     pub config: Value,
+}
+
+/// Conditions on a proposal; those that are given must all be met. The facts are what the client claims, as everywhere
+/// before its signature has been checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Match {
+    /// The channel; `""` is a proposal without one.
+    pub channel: Option<Patterns>,
+    /// The chaincode's name.
+    pub chaincode: Option<Patterns>,
+    /// The first argument.
+    pub function: Option<Patterns>,
+    /// The creator's MSP id.
+    pub mspid: Option<Patterns>,
+}
+
+impl Match {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Alternatives: one text or a list of them, in which `*` stands for any text and `?` for any character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patterns(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Patterns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(one) => Ok(Self(vec![one])),
+            list @ Value::Array(_) => serde_json::from_value(list).map(Self).map_err(|_not_texts| ()),
+            _ => Err(()),
+        }
+        .map_err(|()| {
+            D::Error::custom("expected a text or a list of texts, such as pay or [pay, \"trade-*\"]")
+        })
+    }
+}
+
+/// Whether the word of an instance counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// What it says happens.
+    #[default]
+    Enforce,
+    /// It is asked beside the request, what it says is recorded, nothing happens.
+    Shadow,
+}
+
+impl Mode {
+    /// As in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+/// When an instance that fails is switched off, and what happens then. A failure is a panic or a missed deadline; a
+/// refusal is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Quarantine {
+    /// So many failures within the window, if they are at least half of its calls, switch it off.
+    pub failures: u32,
+    /// Length of the window in milliseconds.
+    pub window_ms: u64,
+    /// How long it stays switched off before one call may try again, in milliseconds.
+    pub open_ms: u64,
+    /// What happens to requests meanwhile.
+    pub policy: QuarantinePolicy,
+}
+
+impl Default for Quarantine {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            window_ms: 30_000,
+            open_ms: 10_000,
+            policy: QuarantinePolicy::Deny,
+        }
+    }
+}
+
+/// What happens to requests whose plugin is switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QuarantinePolicy {
+    /// They are refused.
+    Deny,
+    /// They go on without it (decorators only).
+    Bypass,
 }
 
 /// Where calls of an instance run.

@@ -1,8 +1,9 @@
 //! [`DecoratorChain`]: the decorators between a proposal and its chaincode.
 
-use crate::config::{Executor, OnError};
+use crate::binding::Binding;
+use crate::config::{Executor, Mode, OnError};
 use crate::input_editor::Editing;
-use crate::instance::{Ended, Instance, PluginInfo};
+use crate::instance::{Ended, Instance, Origin, Place, PluginInfo};
 use crate::metrics::PluginStats;
 use crate::rejection::bounded;
 use crate::request::{ParsedRequest, view};
@@ -12,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 use thiserror::Error;
-use tracing::warn;
+use tracing::{Instrument as _, info, warn};
 
 /// A decorator failed, and with it the proposal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -27,6 +28,8 @@ pub struct DecorateError {
 /// A decorator and what its failure means.
 pub(crate) struct DecoratorInstance {
     pub(crate) instance: Arc<Instance<DecoratorObject>>,
+    pub(crate) info: PluginInfo,
+    pub(crate) binding: Binding,
     pub(crate) on_error: OnError,
 }
 
@@ -52,11 +55,22 @@ impl DecoratorChain {
     }
 
     pub(crate) fn infos(&self) -> impl Iterator<Item = &PluginInfo> {
-        self.decorators.iter().map(|one| &one.instance.info)
+        self.decorators.iter().map(|one| &one.info)
     }
 
     pub(crate) fn stats(&self) -> impl Iterator<Item = PluginStats> {
         self.decorators.iter().map(|one| one.instance.stats())
+    }
+
+    pub(crate) fn bound(&self) -> impl Iterator<Item = (&PluginInfo, &Binding)> {
+        self.decorators.iter().map(|one| (&one.info, &one.binding))
+    }
+
+    /// The instance that an entry of this name has, if it can go on as that.
+    pub(crate) fn kept(&self, name: &str, origin: &Origin) -> Option<Arc<Instance<DecoratorObject>>> {
+        let mut instances = self.decorators.iter().map(|one| &one.instance);
+        let kept = instances.find(|instance| instance.name == name && instance.goes_on_as(origin));
+        kept.cloned()
     }
 
     /// Forgets the client's decorations, then lets every decorator edit the previous one's result.
@@ -70,7 +84,11 @@ impl DecoratorChain {
             return Ok(input);
         }
         let seen = view(request);
-        for one in self.decorators.iter() {
+        for one in self.decorators.iter().filter(|one| one.binding.applies(request)) {
+            if one.info.mode == Mode::Shadow {
+                one.shadow(request, &input);
+                continue;
+            }
             input = one.decorate(&seen, input).await?;
         }
         Ok(input)
@@ -79,34 +97,74 @@ impl DecoratorChain {
 
 impl DecoratorInstance {
     async fn decorate(&self, seen: &Request, input: ChaincodeInput) -> Result<ChaincodeInput, DecorateError> {
+        let instance = &self.instance;
+        let place = match instance.admit() {
+            Ok(place) => place,
+            // it is counted as refused; saying it each time would fill the log
+            Err(_refused) if instance.is_bypassed() => return Ok(input),
+            Err(refused) => return self.failed(&refused, Some(input)),
+        };
         // an isolated call that never ends keeps its input
         let kept = (self.on_error == OnError::Skip).then(|| input.clone());
-        match (self.attempt(seen, input).await, kept) {
-            (Ok(input), _) => Ok(input),
-            (Err(error), Some(kept)) => {
+        match attempt(instance, place, seen, input).await {
+            Ok(input) => Ok(input),
+            Err(error) => self.failed(&error, kept),
+        }
+    }
+
+    fn failed(
+        &self,
+        error: &PluginError,
+        kept: Option<ChaincodeInput>,
+    ) -> Result<ChaincodeInput, DecorateError> {
+        match kept {
+            Some(input) if self.on_error == OnError::Skip => {
                 warn!(plugin = self.instance.name, %error, "decorator failed, its edits are left out");
-                Ok(kept)
+                Ok(input)
             }
-            (Err(error), None) => Err(DecorateError {
+            _ => Err(DecorateError {
                 instance: self.instance.name.to_owned(),
                 message: bounded(&error.message),
             }),
         }
     }
 
-    async fn attempt(&self, seen: &Request, input: ChaincodeInput) -> Result<ChaincodeInput, PluginError> {
-        let (instance, editing) = (&self.instance, Editing::new(input));
-        if instance.info.executor == Executor::Isolated {
-            let seen = seen.clone();
-            return instance
-                .run_blocking(instance.timeout, move |instance| edit(instance, &seen, editing))
-                .await;
-        }
-        let _place = instance.admit()?;
-        let started = Instant::now();
-        let edited = edit(instance, seen, editing);
-        instance.conclude(started.elapsed(), Ended::Answered(edited))
+    /// Lets it edit a copy, beside the request, and records what that would have meant.
+    fn shadow(&self, request: &ParsedRequest, input: &ChaincodeInput) {
+        let (instance, input) = (Arc::clone(&self.instance), input.clone());
+        let seen = view(&Arc::new(request.clone()));
+        let shadow = async move {
+            let Ok(place) = instance.admit() else { return };
+            let would = match attempt(&instance, place, &seen, input.clone()).await {
+                Ok(edited) if edited == input => return,
+                Ok(_) => "edit the input".to_owned(),
+                Err(error) => format!("refuse: {}", bounded(&error.message)),
+            };
+            info!(plugin = instance.name, would, "shadow");
+        };
+        tokio::spawn(shadow.in_current_span());
     }
+}
+
+async fn attempt(
+    instance: &Arc<Instance<DecoratorObject>>,
+    place: Place,
+    seen: &Request,
+    input: ChaincodeInput,
+) -> Result<ChaincodeInput, PluginError> {
+    let editing = Editing::new(input);
+    if instance.info.executor == Executor::Isolated {
+        let seen = seen.clone();
+        return instance
+            .run_admitted(place, instance.timeout, move |instance| {
+                edit(instance, &seen, editing)
+            })
+            .await;
+    }
+    let started = Instant::now();
+    let edited = edit(instance, seen, editing);
+    drop(place);
+    instance.conclude(started.elapsed(), Ended::Answered(edited))
 }
 
 fn edit(instance: &Instance<DecoratorObject>, seen: &Request, mut editing: Editing) -> Res<ChaincodeInput> {

@@ -2,7 +2,7 @@
 //! deadline, a breaker, threads of its own, counters.
 
 use crate::breaker::{Breaker, Failure};
-use crate::config::Executor;
+use crate::config::{Entry, Executor, Match, Mode, Quarantine, QuarantinePolicy};
 use crate::current::{Inside, inside};
 use crate::kind::Kind;
 use crate::metrics::{Counters, Health, Outcome, PluginStats};
@@ -12,8 +12,10 @@ use async_ffi::FfiFuture;
 use futures::poll;
 use plugin_api::{Code, PluginError, Res};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tracing::{error, warn};
@@ -53,6 +55,47 @@ pub struct PluginInfo {
     pub timeout_ms: u64,
     /// The entry of the configuration.
     pub config_path: String,
+    /// Whether its word counts.
+    pub mode: Mode,
+    /// For which proposals it is there, such as `channel=pay|trade-* mspid=Org1MSP`; empty for all.
+    #[serde(rename = "match")]
+    pub applies_to: String,
+    /// When it is switched off after failures.
+    pub quarantine: Quarantine,
+    /// Which of the instances that this process has constructed it is.
+    #[serde(skip)]
+    pub(crate) number: u64,
+}
+
+/// Counts the instances of this process.
+static CONSTRUCTED: AtomicU64 = AtomicU64::new(0);
+
+/// What an instance was made of. With the same origin again it is kept over a reload, with its state.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Origin {
+    entry: Entry,
+    sha256: String,
+    facts: BTreeMap<String, String>,
+}
+
+impl Origin {
+    /// `facts` are those that the constructor was told.
+    pub(crate) fn new(entry: &Entry, sha256: &str, facts: BTreeMap<String, String>) -> Self {
+        // these are the chain's business, not the instance's
+        let entry = Entry {
+            library: PathBuf::new(),
+            sha256: None,
+            on_error: None,
+            applies_to: Match::default(),
+            mode: Mode::default(),
+            ..entry.clone()
+        };
+        Self {
+            entry,
+            sha256: sha256.to_owned(),
+            facts,
+        }
+    }
 }
 
 /// One constructed plugin.
@@ -60,6 +103,8 @@ pub(crate) struct Instance<T: Send + 'static> {
     pub(crate) name: &'static str,
     pub(crate) info: PluginInfo,
     pub(crate) timeout: Duration,
+    pub(crate) number: u64,
+    origin: Origin,
     /// `None` only while it is dropped.
     object: Option<T>,
     threads: Option<Threads>,
@@ -103,7 +148,13 @@ impl Patience {
 }
 
 impl<T: Send + 'static> Instance<T> {
-    pub(crate) fn new(name: &'static str, info: PluginInfo, object: T) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        info: PluginInfo,
+        origin: Origin,
+        counters: Arc<Counters>,
+        object: T,
+    ) -> Self {
         let shape = match (info.kind, info.executor) {
             (Kind::AuthFilter, Executor::Isolated) => Some(Shape::Futures),
             (Kind::Decorator, Executor::Isolated) => Some(Shape::Blocking(DECORATOR_THREADS)),
@@ -113,14 +164,27 @@ impl<T: Send + 'static> Instance<T> {
         Self {
             name,
             timeout: Duration::from_millis(info.timeout_ms),
+            breaker: Breaker::new(info.quarantine.into()),
             info,
+            number: CONSTRUCTED.fetch_add(1, Ordering::Relaxed),
+            origin,
             object: Some(object),
             threads: shape.map(|shape| Threads::new(name, shape)),
-            breaker: Breaker::default(),
             failed: AtomicBool::new(false),
             in_flight: Arc::default(),
-            counters: Arc::new(Counters::new(name)),
+            counters,
         }
+    }
+
+    /// Whether it may go on for an entry of this origin. A reload is the way back for one that has been given up.
+    pub(crate) fn goes_on_as(&self, origin: &Origin) -> bool {
+        self.origin == *origin && !self.failed.load(Ordering::Relaxed) && !self.breaker.is_open()
+    }
+
+    /// Whether requests that it is refused for go on without it: it is in quarantine, and the entry wants that.
+    pub(crate) fn is_bypassed(&self) -> bool {
+        self.info.quarantine.policy == QuarantinePolicy::Bypass
+            && (self.failed.load(Ordering::Relaxed) || self.breaker.is_open())
     }
 
     pub(crate) fn stats(&self) -> PluginStats {
@@ -147,7 +211,7 @@ impl<T: Send + 'static> Instance<T> {
         } else if self.info.kind == Kind::Platform && self.stuck() >= PLATFORM_THREADS {
             "has no thread left: calls that were given up still occupy them"
         } else if !self.breaker.admits() {
-            "is switched off for a while after repeated failures"
+            "is in quarantine after repeated failures"
         } else {
             return Ok(place);
         };
@@ -198,6 +262,19 @@ impl<T: Send + 'static> Instance<T> {
         T: Sync,
     {
         let place = self.admit()?;
+        self.run_admitted(place, own, call).await
+    }
+
+    /// The same for whoever has a place already.
+    pub(crate) async fn run_admitted<R: Send + 'static>(
+        self: &Arc<Self>,
+        place: Place,
+        own: Duration,
+        call: impl FnOnce(&Self) -> Res<R> + Send + 'static,
+    ) -> Result<R, PluginError>
+    where
+        T: Sync,
+    {
         let started = Instant::now();
         let instance = Arc::clone(self);
         let running = self.threads.as_ref().and_then(|threads| {
@@ -265,7 +342,9 @@ impl<T: Send + 'static> Instance<T> {
             Failure::Counted => return,
             Failure::Opens => error!(
                 plugin = self.name,
-                "plugin switched off for a while after repeated failures"
+                policy = ?self.info.quarantine.policy,
+                milliseconds = self.info.quarantine.open_ms,
+                "plugin is in quarantine after repeated failures"
             ),
             Failure::StaysOpen => {}
         }

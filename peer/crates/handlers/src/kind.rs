@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 /// What a plugin instance is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// Sees signed proposals before the endorser.

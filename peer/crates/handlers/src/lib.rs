@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod auth_chain;
+mod binding;
 mod breaker;
 mod config;
 mod crash;
@@ -23,14 +24,20 @@ mod metrics;
 mod own_config;
 mod platforms;
 mod plugin_host;
+mod plugin_set;
 mod registry;
 mod rejection;
+mod reload;
 mod request;
 mod section;
+mod shadow;
 mod threads;
 
 pub use auth_chain::AuthChain;
-pub use config::{BuiltIn, Config, Entry, Executor, OnError};
+pub use binding::{Applies, Question};
+pub use config::{
+    BuiltIn, Config, Entry, Executor, Match, Mode, OnError, Patterns, Quarantine, QuarantinePolicy,
+};
 pub use crash::report_crashes;
 pub use decorator_chain::{DecorateError, DecoratorChain};
 pub use instance::PluginInfo;
@@ -39,7 +46,9 @@ pub use load_error::{LoadError, LoadErrors, Refusal};
 pub use manifest::{Manifest, inspect};
 pub use metrics::{Metric, PluginStats, Timing};
 pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
+pub use plugin_set::{Explained, PluginSet};
 pub use registry::{Registry, api_version};
 pub use rejection::Rejection;
+pub use reload::{Change, Reload, What};
 pub use request::{Lookup, Metadata, ParsedRequest, Said};
 pub use section::SectionFault;

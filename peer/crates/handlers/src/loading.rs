@@ -1,24 +1,30 @@
 //! [`Loader`]: from the entries of one configuration to instances, or to all that is wrong with them.
 
-use crate::auth_chain::FilterInstance;
-use crate::config::{BUILT_IN_ENDORSERS, BUILT_IN_VALIDATORS, BuiltIn, Config, Entry, OnError};
+use crate::auth_chain::BoundFilter;
+use crate::binding::Binding;
+use crate::config::{
+    BUILT_IN_ENDORSERS, BUILT_IN_VALIDATORS, BuiltIn, Config, Entry, Mode, OnError, Quarantine,
+    QuarantinePolicy,
+};
 use crate::current::intern;
 use crate::deadline::{LOADING, within};
 use crate::decorator_chain::DecoratorInstance;
 use crate::host::host;
-use crate::instance::{Instance, PluginInfo};
+use crate::instance::{Instance, Origin, PluginInfo};
 use crate::kind::Kind;
 use crate::load_error::{LoadError, LoadErrors, Refusal};
-use crate::metrics::PluginMetrics;
+use crate::metrics::{Counters, PluginMetrics};
 use crate::own_config::{Own, Split, split};
 use crate::platforms::Platform;
 use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
+use crate::plugin_set::PluginSet;
 use crate::rejection::bounded;
 use abi_stable::std_types::{ROption, RSlice, RStr, Tuple2};
+use parking_lot::Mutex;
 use plugin_api::{Code, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +32,7 @@ use tracing::debug;
 
 /// What the entries have become.
 pub(crate) struct Loaded {
-    pub(crate) filters: Vec<Arc<FilterInstance>>,
+    pub(crate) filters: Vec<BoundFilter>,
     pub(crate) decorators: Vec<DecoratorInstance>,
     /// By chaincode type.
     pub(crate) platforms: BTreeMap<String, Platform>,
@@ -39,7 +45,39 @@ pub(crate) struct Loader<'a> {
     /// Instance name to the entry that has it.
     names: BTreeMap<String, String>,
     refusals: Vec<Refusal>,
-    metrics: Arc<PluginMetrics>,
+    shared: &'a Shared,
+    /// What runs already.
+    running: &'a PluginSet,
+}
+
+/// What outlives a reload.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) metrics: Arc<PluginMetrics>,
+    /// Counts go on when an instance of the same name takes over.
+    counters: Mutex<BTreeMap<(Kind, &'static str), Arc<Counters>>>,
+}
+
+impl Shared {
+    fn counters(&self, kind: Kind, name: &'static str) -> Arc<Counters> {
+        let mut counters = self.counters.lock();
+        let counters = counters
+            .entry((kind, name))
+            .or_insert_with(|| Arc::new(Counters::new(name)));
+        Arc::clone(counters)
+    }
+
+    /// Forgets what is about instances that are not there any more.
+    pub(crate) fn retain(&self, set: &PluginSet) {
+        let names: BTreeSet<String> = set.list().into_iter().map(|info| info.instance).collect();
+        let is_there = |name: &str| {
+            // an instance for one chaincode has the platform's name before the dot
+            let of = name.split_once('.').map_or(name, |(of, _chaincode)| of);
+            names.contains(name) || names.contains(of)
+        };
+        self.counters.lock().retain(|(_, name), _| is_there(name));
+        self.metrics.retain(is_there);
+    }
 }
 
 /// An entry on its way to an instance.
@@ -59,13 +97,19 @@ struct Setup<'s> {
 
 impl<'a> Loader<'a> {
     /// For these entries; `own_dirs` are looked at after the folders of the configuration.
-    pub(crate) fn new(config: &'a Config, own_dirs: &[PathBuf], metrics: Arc<PluginMetrics>) -> Self {
+    pub(crate) fn new(
+        config: &'a Config,
+        own_dirs: &[PathBuf],
+        shared: &'a Shared,
+        running: &'a PluginSet,
+    ) -> Self {
         Self {
             config,
             dirs: PluginDirs::new(&config.plugin_dirs, own_dirs),
             names: BTreeMap::new(),
             refusals: Vec::new(),
-            metrics,
+            shared,
+            running,
         }
     }
 
@@ -169,23 +213,40 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn auth_filter(&self, candidate: &mut Candidate<'a>) -> Result<Arc<FilterInstance>, LoadError> {
+    fn auth_filter(&self, candidate: &mut Candidate<'a>) -> Result<BoundFilter, LoadError> {
         on_error(candidate, &[OnError::Deny])?;
-        self.instance(candidate, |module| module.new_auth_filter())
-            .map(Arc::new)
+        quarantine(candidate, &[QuarantinePolicy::Deny])?;
+        let kept = |name: &str, origin: &Origin| self.running.auth.kept(name, origin);
+        let (instance, info) = self.instance(candidate, kept, |module| module.new_auth_filter())?;
+        Ok(BoundFilter {
+            instance,
+            info,
+            binding: Binding::new(&candidate.entry.applies_to),
+        })
     }
 
     fn decorator(&self, candidate: &mut Candidate<'a>) -> Result<DecoratorInstance, LoadError> {
         let on_error = on_error(candidate, &[OnError::Fail, OnError::Skip])?;
-        let instance = self
-            .instance(candidate, |module| module.new_decorator())
-            .map(Arc::new)?;
-        Ok(DecoratorInstance { instance, on_error })
+        quarantine(candidate, &[QuarantinePolicy::Deny, QuarantinePolicy::Bypass])?;
+        let kept = |name: &str, origin: &Origin| self.running.decorators.kept(name, origin);
+        let (instance, info) = self.instance(candidate, kept, |module| module.new_decorator())?;
+        Ok(DecoratorInstance {
+            instance,
+            info,
+            binding: Binding::new(&candidate.entry.applies_to),
+            on_error,
+        })
     }
 
     fn platform(&self, candidate: &mut Candidate<'a>) -> Result<(Platform, String), LoadError> {
         on_error(candidate, &[OnError::Fail])?;
+        everywhere(candidate)?;
         let library = self.library(candidate)?;
+        let origin = Origin::new(candidate.entry, &library.sha256, self.config.facts.clone());
+        if let Some(kept) = self.running.platforms.kept(&candidate.entry.name, &origin) {
+            let kept = kept.described(describe(candidate, &library));
+            return Ok((kept, candidate.config_path.clone()));
+        }
         let Split { general, own } = split(&candidate.entry.config)?;
         let facts: Vec<(&str, &str)> = self
             .config
@@ -195,8 +256,9 @@ impl<'a> Loader<'a> {
             .collect();
         let platform = |name: String, config: &Value, facts: &[(&str, &str)]| {
             let setup = Setup { name, config, facts };
-            self.construct(candidate, &library, setup, |module| module.new_platform())
-                .map(Arc::new)
+            self.construct(candidate, &library, setup, origin.clone(), |module| {
+                module.new_platform()
+            })
         };
         let instance = platform(candidate.entry.name.clone(), &general, &facts)?;
         let mut by_chaincode = BTreeMap::new();
@@ -223,8 +285,9 @@ impl<'a> Loader<'a> {
             });
         }
         let timeout = candidate.entry.timeout_ms.map(Duration::from_millis);
+        let info = described_as(candidate, &library, &instance);
         Ok((
-            Platform::new(instance, by_chaincode, chaincode_type, timeout),
+            Platform::new((instance, info), by_chaincode, chaincode_type, timeout),
             candidate.config_path.clone(),
         ))
     }
@@ -254,9 +317,15 @@ impl<'a> Loader<'a> {
     fn instance<T: Send + 'static>(
         &self,
         candidate: &mut Candidate<'a>,
+        kept: impl Fn(&str, &Origin) -> Option<Arc<Instance<T>>>,
         constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
-    ) -> Result<Instance<T>, LoadError> {
+    ) -> Result<(Arc<Instance<T>>, PluginInfo), LoadError> {
         let library = self.library(candidate)?;
+        let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new());
+        if let Some(kept) = kept(&candidate.entry.name, &origin) {
+            let info = described_as(candidate, &library, &kept);
+            return Ok((kept, info));
+        }
         let config = match &candidate.entry.config {
             Value::Null => Value::Object(serde_json::Map::new()),
             given => given.clone(),
@@ -266,7 +335,9 @@ impl<'a> Loader<'a> {
             config: &config,
             facts: &[],
         };
-        self.construct(candidate, &library, setup, constructor)
+        let instance = self.construct(candidate, &library, setup, origin, constructor)?;
+        let info = described_as(candidate, &library, &instance);
+        Ok((instance, info))
     }
 
     fn construct<T: Send + 'static>(
@@ -274,8 +345,9 @@ impl<'a> Loader<'a> {
         candidate: &Candidate<'a>,
         library: &Library,
         setup: Setup<'_>,
+        origin: Origin,
         constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
-    ) -> Result<Instance<T>, LoadError> {
+    ) -> Result<Arc<Instance<T>>, LoadError> {
         let new = constructor(library.module)
             .into_option()
             .ok_or_else(|| LoadError::Kind {
@@ -290,7 +362,7 @@ impl<'a> Loader<'a> {
             .map(|(name, fact)| ((*name).to_owned(), (*fact).to_owned()))
             .collect();
         // made here, where the peer's runtime is at hand
-        let host = host(name, Arc::clone(&self.metrics));
+        let host = host(name, Arc::clone(&self.shared.metrics));
         let object = within(LOADING, name, "it", move || {
             let facts: Vec<_> = facts
                 .iter()
@@ -304,7 +376,9 @@ impl<'a> Loader<'a> {
             })
         })?;
         let object = object.into_result().map_err(refused_by_constructor)?;
-        Ok(Instance::new(name, describe(candidate, library), object))
+        let counters = self.shared.counters(candidate.kind, name);
+        let info = describe(candidate, library);
+        Ok(Arc::new(Instance::new(name, info, origin, counters, object)))
     }
 
     fn library(&self, candidate: &mut Candidate<'a>) -> Result<Arc<Library>, LoadError> {
@@ -377,12 +451,54 @@ fn on_error(candidate: &Candidate<'_>, allowed: &[OnError]) -> Result<OnError, L
     }
 }
 
+/// Refuses a policy that the entry's kind does not have.
+fn quarantine(candidate: &Candidate<'_>, allowed: &[QuarantinePolicy]) -> Result<(), LoadError> {
+    let Quarantine { policy, failures, .. } = candidate.entry.quarantine;
+    if !allowed.contains(&policy) {
+        let kind = candidate.kind.name();
+        return Err(wrong(
+            format!("quarantine.policy of {kind}s to be one of {allowed:?}"),
+            format!("{policy:?}"),
+        ));
+    }
+    if failures == 0 {
+        return Err(wrong("quarantine.failures to be at least 1", "0"));
+    }
+    Ok(())
+}
+
+/// Refuses what makes no sense for a kind that is not about single proposals.
+fn everywhere(candidate: &Candidate<'_>) -> Result<(), LoadError> {
+    let entry = candidate.entry;
+    let found = if !entry.applies_to.is_empty() {
+        "match"
+    } else if entry.mode != Mode::Enforce {
+        "mode"
+    } else if entry.quarantine != Quarantine::default() {
+        "quarantine"
+    } else {
+        return Ok(());
+    };
+    Err(wrong(
+        format!("only the keys that {}s have", candidate.kind.name()),
+        found,
+    ))
+}
+
 fn refused_by_constructor(error: PluginError) -> LoadError {
     let message = bounded(&error.message);
     if error.code == Code::CONFIG {
         return wrong("a config that the plugin can use", message);
     }
     LoadError::Ctor { reason: message }
+}
+
+/// What an entry looks like whose instance may have been there before.
+fn described_as<T: Send>(candidate: &Candidate<'_>, library: &Library, instance: &Instance<T>) -> PluginInfo {
+    PluginInfo {
+        number: instance.number,
+        ..describe(candidate, library)
+    }
 }
 
 fn describe(candidate: &Candidate<'_>, library: &Library) -> PluginInfo {
@@ -404,5 +520,9 @@ fn describe(candidate: &Candidate<'_>, library: &Library) -> PluginInfo {
             .timeout_ms
             .unwrap_or_else(|| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
         config_path: candidate.config_path.clone(),
+        mode: entry.mode,
+        applies_to: Binding::new(&entry.applies_to).to_string(),
+        quarantine: entry.quarantine,
+        number: 0,
     }
 }

@@ -281,6 +281,10 @@ impl PluginMetrics {
         }
     }
 
+    pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        self.0.lock().retain(|instance, _| is_there(instance));
+    }
+
     pub(crate) fn snapshot(&self) -> Vec<Metric> {
         let instances = self.0.lock();
         let series = instances

@@ -1,6 +1,6 @@
 //! [`Platforms`]: the loaded chaincode languages.
 
-use crate::instance::{Instance, PluginInfo};
+use crate::instance::{Instance, Origin, PluginInfo};
 use crate::metrics::PluginStats;
 use crate::rejection::bounded;
 use abi_stable::std_types::{RResult, RSlice, Tuple2};
@@ -117,7 +117,7 @@ impl Platforms {
     }
 
     pub(crate) fn infos(&self) -> impl Iterator<Item = &PluginInfo> {
-        self.by_type.values().map(|platform| &platform.instance.info)
+        self.by_type.values().map(|platform| &platform.info)
     }
 
     pub(crate) fn stats(&self) -> impl Iterator<Item = PluginStats> {
@@ -129,6 +129,13 @@ impl Platforms {
             .values()
             .flat_map(instances)
             .map(|instance| instance.stats())
+    }
+
+    /// The platform that an entry of this name has, if it can go on as that.
+    pub(crate) fn kept(&self, name: &str, origin: &Origin) -> Option<Platform> {
+        let mut platforms = self.by_type.values();
+        let kept = platforms.find(|platform| platform.instance.name == name && platform.goes_on_as(origin));
+        kept.cloned()
     }
 
     /// The types that have a platform.
@@ -159,6 +166,7 @@ impl Platforms {
 #[derive(Clone)]
 pub struct Platform {
     instance: Arc<Instance<PlatformObject>>,
+    info: PluginInfo,
     /// Instances for chaincodes that have a configuration of their own, by name.
     by_chaincode: Arc<BTreeMap<String, Arc<Instance<PlatformObject>>>>,
     chaincode_type: String,
@@ -174,17 +182,30 @@ impl fmt::Debug for Platform {
 impl Platform {
     /// `timeout` is what the entry says, if it says something.
     pub(crate) fn new(
-        instance: Arc<Instance<PlatformObject>>,
+        (instance, info): (Arc<Instance<PlatformObject>>, PluginInfo),
         by_chaincode: BTreeMap<String, Arc<Instance<PlatformObject>>>,
         chaincode_type: String,
         timeout: Option<Duration>,
     ) -> Self {
         Self {
             instance,
+            info,
             by_chaincode: Arc::new(by_chaincode),
             chaincode_type,
             long: timeout.unwrap_or(LONG),
         }
+    }
+
+    fn goes_on_as(&self, origin: &Origin) -> bool {
+        let mut all = std::iter::once(&self.instance).chain(self.by_chaincode.values());
+        all.all(|instance| instance.goes_on_as(origin))
+    }
+
+    /// The same for an entry at another place.
+    pub(crate) fn described(self, info: PluginInfo) -> Self {
+        let number = self.instance.number;
+        let info = PluginInfo { number, ..info };
+        Self { info, ..self }
     }
 
     /// The type that this platform serves.

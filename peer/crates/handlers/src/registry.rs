@@ -1,18 +1,22 @@
-//! [`Registry`]: everything that `peer.handlers` names, loaded.
+//! [`Registry`]: the plugins that `peer.handlers` names, and their exchange while requests are under way.
 
 use crate::auth_chain::AuthChain;
 use crate::config::Config;
 use crate::decorator_chain::DecoratorChain;
 use crate::instance::PluginInfo;
 use crate::load_error::LoadErrors;
-use crate::loading::{Loaded, Loader};
-use crate::metrics::{Metric, PluginMetrics, PluginStats};
+use crate::loading::{Loaded, Loader, Shared};
+use crate::metrics::{Metric, PluginStats};
 use crate::platforms::Platforms;
 use crate::plugin_host::Mapped;
+use crate::plugin_set::PluginSet;
+use crate::reload::{Reload, changes};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tracing::info;
 
 /// Version of the plugin contract that this peer supports: `major.minor`.
 #[must_use]
@@ -24,13 +28,24 @@ pub fn api_version() -> String {
     )
 }
 
-/// The loaded plugins.
-#[derive(Clone, Debug, Default)]
+/// The loaded plugins. Clones are the same registry.
+#[derive(Clone, Default)]
 pub struct Registry {
-    auth: AuthChain,
-    decorators: DecoratorChain,
-    platforms: Platforms,
-    metrics: Arc<PluginMetrics>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    current: ArcSwap<PluginSet>,
+    shared: Shared,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registry").field(&self.current()).finish()
+    }
 }
 
 impl Registry {
@@ -39,76 +54,95 @@ impl Registry {
     ///
     /// Reads files and runs constructors: call it outside of the async path.
     pub fn load(config: &Config, own_dirs: &[PathBuf]) -> Result<Self, LoadErrors> {
-        let metrics = Arc::default();
+        let registry = Self::default();
+        registry.reload(config, own_dirs)?;
+        Ok(registry)
+    }
+
+    /// Puts the plugins of another configuration in the place of those that run, in one step: a request that is under
+    /// way ends with those that it began with. What has not changed goes on, with its state; code is never unmapped.
+    /// When an entry cannot be loaded, everything stays as it is.
+    ///
+    /// Reads files and runs constructors: call it outside of the async path.
+    pub fn reload(&self, config: &Config, own_dirs: &[PathBuf]) -> Result<Reload, LoadErrors> {
+        let _one_at_a_time = self.inner.reloading.lock();
+        let running = self.current();
         let Loaded {
             filters,
             decorators,
             platforms,
-        } = Loader::new(config, own_dirs, Arc::clone(&metrics)).load()?;
-        let registry = Self {
+        } = Loader::new(config, own_dirs, &self.inner.shared, &running).load()?;
+        let next = Arc::new(PluginSet {
+            generation: running.generation.saturating_add(1),
             auth: AuthChain::new(filters),
             decorators: DecoratorChain::new(decorators),
             platforms: Platforms::new(platforms),
-            metrics,
+        });
+        let reload = Reload {
+            generation: next.generation,
+            changes: changes(&running, &next),
         };
-        for plugin in registry.list() {
-            info!(
-                plugin = plugin.instance,
-                kind = ?plugin.kind,
-                version = plugin.version,
-                file = plugin.file,
-                sha256 = plugin.sha256,
-                "plugin loaded"
-            );
-        }
-        Ok(registry)
+        self.inner.current.store(Arc::clone(&next));
+        reload.log();
+        self.inner.shared.retain(&next);
+        Ok(reload)
     }
 
-    /// The auth filters.
+    /// The plugins that are in force now. Whoever does several things for one request takes them once.
+    #[must_use]
+    pub fn current(&self) -> Arc<PluginSet> {
+        self.inner.current.load_full()
+    }
+
+    /// The auth filters of now.
     pub fn auth_chain(&self) -> AuthChain {
-        self.auth.clone()
+        self.current().auth.clone()
     }
 
-    /// The decorators.
+    /// The decorators of now.
     pub fn decorators(&self) -> DecoratorChain {
-        self.decorators.clone()
+        self.current().decorators.clone()
     }
 
-    /// The language platforms.
+    /// The language platforms of now.
     pub fn platforms(&self) -> Platforms {
-        self.platforms.clone()
+        self.current().platforms.clone()
     }
 
-    /// What is loaded, in the order of the configuration (platforms by type).
+    /// What is loaded, see [`PluginSet::list`].
     pub fn list(&self) -> Vec<PluginInfo> {
-        self.auth
-            .infos()
-            .chain(self.decorators.infos())
-            .chain(self.platforms.infos())
-            .cloned()
-            .collect()
+        self.current().list()
     }
 
     /// How the instances fare.
     pub fn stats(&self) -> Vec<PluginStats> {
-        self.auth
-            .stats()
-            .chain(self.decorators.stats())
-            .chain(self.platforms.stats())
-            .collect()
+        self.current().stats()
     }
 
     /// What the peer measures of its plugins, and the values that plugins keep through their host.
     pub fn metrics(&self) -> Vec<Metric> {
         let mapped = Mapped::of_process();
-        let mut metrics = vec![Metric {
-            name: "plugin_loaded_bytes".to_owned(),
+        let current = self.current();
+        let plain = |name: &str, count, sum| Metric {
+            name: name.to_owned(),
             labels: BTreeMap::new(),
-            count: mapped.libraries,
-            sum: crate::metrics::count(mapped.bytes),
-        }];
-        metrics.extend(self.stats().iter().flat_map(PluginStats::metrics));
-        metrics.extend(self.metrics.snapshot());
+            count,
+            sum,
+        };
+        let mut metrics = vec![
+            plain(
+                "plugin_loaded_bytes",
+                mapped.libraries,
+                crate::metrics::count(mapped.bytes),
+            ),
+            plain(
+                "plugin_reloads_total",
+                1,
+                crate::metrics::count(current.generation.saturating_sub(1)),
+            ),
+        ];
+        metrics.extend(current.stats().iter().flat_map(PluginStats::metrics));
+        metrics.extend(self.inner.shared.metrics.snapshot());
         metrics
     }
 }

@@ -23,6 +23,8 @@ pub struct ParsedRequest {
     pub tx_id: String,
     /// Name of the addressed chaincode.
     pub chaincode_name: String,
+    /// First argument, empty without one.
+    pub function: Bytes,
     /// MSP id of the creator.
     pub msp_id: String,
     /// `id_bytes` of the creator.
@@ -31,6 +33,8 @@ pub struct ParsedRequest {
     pub remote_addr: String,
     /// When the client stops waiting, in milliseconds since 1970; 0 = it did not say.
     pub deadline_unix_ms: u64,
+    /// Whether the proposal and its creator could be decoded: whether the facts above are the client's.
+    pub decoded: bool,
     /// Further facts by name.
     pub attrs: Vec<(String, Bytes)>,
     /// The headers that the client sent.

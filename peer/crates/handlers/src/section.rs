@@ -16,7 +16,7 @@ const SECTION: [&str; 9] = [
     "denyToolchains",
     "maxReloads",
 ];
-const ENTRY: [&str; 7] = [
+const ENTRY: [&str; 10] = [
     "name",
     "library",
     "config",
@@ -24,6 +24,9 @@ const ENTRY: [&str; 7] = [
     "executor",
     "timeoutMs",
     "onError",
+    "match",
+    "mode",
+    "quarantine",
 ];
 const BUILT_IN: [&str; 2] = ["name", "library"];
 

@@ -75,5 +75,8 @@ generated!(
     /// The state of the 2.x lifecycle.
     lifecycle, "lifecycle");
 generated!(
+    /// The peer's own service for its plugins (proto package `fabricpeer`).
+    plugin_admin, "fabricpeer");
+generated!(
     /// Proposals, transactions, chaincode messages and the peer's services (proto package `protos`).
     peer, "protos");

@@ -151,7 +151,7 @@ async fn five_failures_in_a_row_switch_a_filter_off() {
         .await
         .unwrap_err();
     assert_eq!(error.code, 14);
-    assert!(error.message.contains("switched off"), "{error}");
+    assert!(error.message.contains("in quarantine"), "{error}");
     let stats = registry.stats();
     assert_eq!(
         (

@@ -7,10 +7,12 @@
     reason = "the exemptions for tests do not reach their helper functions"
 )]
 
+mod binding;
 mod chain;
 mod crash;
 mod harness;
 mod network;
 mod refusals;
+mod reload;
 mod stop;
 mod stuck;
