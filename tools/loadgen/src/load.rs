@@ -1,7 +1,7 @@
 //! One case: proposals signed beforehand, sent by as many clients as the case says, each with a connection of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -53,6 +53,53 @@ impl<'a> Load<'a> {
             identity,
             requests,
             rounds,
+        })
+    }
+
+    /// The clients' identity.
+    pub fn identity(&self) -> &LocalMsp {
+        &self.identity
+    }
+
+    /// No-ops at this concurrency for as long as something else takes.
+    ///
+    /// # Errors
+    /// When any answer is something else than an endorsement, or what goes on meanwhile fails.
+    pub async fn steady(
+        &self,
+        concurrency: u16,
+        meanwhile: impl AsyncFnOnce() -> Result<()>,
+    ) -> Result<Round> {
+        let clients = self.connect(concurrency).await?;
+        let proposals: Arc<[SignedProposal]> = self.proposals(Operation::Noop, self.requests)?.into();
+        let (next, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let before = cpu::time_of(self.network.pid())?;
+        let start = Instant::now();
+        let mut running = JoinSet::new();
+        for client in clients {
+            let (proposals, next, stop) = (Arc::clone(&proposals), Arc::clone(&next), Arc::clone(&stop));
+            running.spawn(async move {
+                let mut latencies = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    // nothing is ordered, so a proposal may come back
+                    let at = next.fetch_add(1, Ordering::Relaxed) % proposals.len().max(1);
+                    let Some(proposal) = proposals.get(at) else { break };
+                    latencies.push(endorsed(&client, proposal).await?);
+                }
+                anyhow::Ok(latencies)
+            });
+        }
+        let done = meanwhile().await;
+        stop.store(true, Ordering::Relaxed);
+        let mut latencies = Vec::new();
+        while let Some(sent) = running.join_next().await {
+            latencies.extend(sent??);
+        }
+        done?;
+        Ok(Round {
+            elapsed: start.elapsed(),
+            cpu: cpu::time_of(self.network.pid())?.saturating_sub(before),
+            latencies,
         })
     }
 
@@ -129,20 +176,26 @@ async fn send_all(
 }
 
 async fn send(
-    mut client: EndorserClient<Channel>,
+    client: EndorserClient<Channel>,
     proposals: Arc<[SignedProposal]>,
     next: Arc<AtomicUsize>,
 ) -> Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     while let Some(proposal) = proposals.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let start = Instant::now();
-        let answer = client.process_proposal(proposal.clone()).await;
-        latencies.push(start.elapsed());
-        let answer = answer.context("the peer rejected a proposal")?.into_inner();
-        let response = answer.response.unwrap_or_default();
-        if answer.endorsement.is_none() || response.status.unsigned_abs() >= FIRST_ERROR {
-            bail!("no endorsement, but {}: {}", response.status, response.message);
-        }
+        latencies.push(endorsed(&client, proposal).await?);
     }
     Ok(latencies)
+}
+
+/// How long the peer took for an endorsement.
+async fn endorsed(client: &EndorserClient<Channel>, proposal: &SignedProposal) -> Result<Duration> {
+    let start = Instant::now();
+    let answer = client.clone().process_proposal(proposal.clone()).await;
+    let took = start.elapsed();
+    let answer = answer.context("the peer rejected a proposal")?.into_inner();
+    let response = answer.response.unwrap_or_default();
+    if answer.endorsement.is_none() || response.status.unsigned_abs() >= FIRST_ERROR {
+        bail!("no endorsement, but {}: {}", response.status, response.message);
+    }
+    Ok(took)
 }

@@ -7,6 +7,7 @@ mod cpu;
 mod load;
 mod network;
 mod report;
+mod swaps;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,9 +15,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
+use tempfile::TempDir;
 
 use crate::load::{Case, Load};
 use crate::network::Network;
+use crate::swaps::Ground;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -30,6 +33,8 @@ Examples:
   cargo xtask bench                                    build everything in release mode and measure it
   loadgen --peer target/bench/bin/peer                 the same with a built tree
   loadgen --peer bin/peer --concurrency 32 --operation noop --rounds 5 --output json
+  loadgen --peer bin/peer --swaps 1000                 exchange an auth filter so often under load (the first
+                                                       concurrency), and compare with the same load without
 
 Exit codes: 0 measured, 1 something failed (any answer that is no endorsement fails the run), 2 wrong command line"
 )]
@@ -49,6 +54,9 @@ struct Cli {
     /// Rounds of every case; the medians are reported.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=50))]
     rounds: u8,
+    /// Instead of the cases: reload the plugins so many times while no-ops are endorsed.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    swaps: Option<u32>,
     /// How results are printed.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -104,7 +112,11 @@ fn measure(cli: &Cli) -> Result<()> {
 
 async fn run(cli: &Cli) -> Result<()> {
     report::progress("bringing up a network (peer dev), installing and instantiating the chaincode");
-    let network = Network::start(&cli.peer).await?;
+    let folder = tempfile::tempdir().context("could not create a temporary folder")?;
+    if let Some(swaps) = cli.swaps {
+        return swap(cli, folder, swaps).await;
+    }
+    let network = Network::start(&cli.peer, folder, None).await?;
     let load = Load::new(&network, cli.requests, cli.rounds)?;
     let mut figures = Vec::new();
     for operation in cli.operation.iter().copied() {
@@ -121,6 +133,20 @@ async fn run(cli: &Cli) -> Result<()> {
     match cli.output {
         Output::Text => report::table(&figures),
         Output::Json => report::json(&figures)?,
+    }
+    Ok(())
+}
+
+async fn swap(cli: &Cli, folder: TempDir, swaps: u32) -> Result<()> {
+    let concurrency = cli.concurrency.first().copied().unwrap_or(1);
+    let ground = Ground::lay(folder.path(), &cli.peer)?;
+    let network = Network::start(&cli.peer, folder, Some(ground.config())).await?;
+    let load = Load::new(&network, cli.requests, cli.rounds)?;
+    let swapped = swaps::measure(&network, &ground, &load, (swaps, concurrency)).await?;
+    network.stop().await?;
+    match cli.output {
+        Output::Text => report::swapped(&swapped),
+        Output::Json => report::json(&swapped)?,
     }
     Ok(())
 }

@@ -46,12 +46,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// Brings everything up and puts the keys in place.
+    /// Brings everything up and puts the keys in place; `config` is the folder of a core.yaml.
     ///
     /// # Errors
     /// When the peer does not come up or refuses the chaincode; with the end of its log.
-    pub async fn start(binary: &Path) -> Result<Self> {
-        let folder = tempfile::tempdir().context("could not create a temporary folder")?;
+    pub async fn start(binary: &Path, folder: TempDir, config: Option<&Path>) -> Result<Self> {
         let log = folder.path().join("peer.log");
         let mut process = Command::new(binary)
             .args(["dev", "--no-tls", "--port", "0", "--orderer-port", "0"])
@@ -59,6 +58,7 @@ impl Network {
             .arg(folder.path().join("network"))
             .env("CORE_CHAINCODE_MODE", "dev")
             .env("CORE_VM_RUNTIME", "process")
+            .envs(config.map(|folder| ("FABRIC_CFG_PATH", folder)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).with_context(|| format!("could not create {}", log.display()))?)
@@ -103,6 +103,17 @@ impl Network {
     /// The peer's process.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Memory that the peer's process occupies.
+    ///
+    /// # Errors
+    /// When there is no such process.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Ok(kilobytes.context("the kernel does not say how much memory the peer occupies")? * 1024)
     }
 
     /// MSP folder of the identity that the clients use.

@@ -66,6 +66,78 @@ fn percentile(latencies: &[Duration], percent: usize) -> Duration {
     sorted.get(rank).copied().unwrap_or_default()
 }
 
+/// What a load noticed of swaps, beside the same load without them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Swapped {
+    swaps: u32,
+    concurrency: u16,
+    /// Milliseconds from the call to its answer, half of the swaps.
+    swap_p50: f64,
+    /// Milliseconds, 99 of 100 swaps.
+    swap_p99: f64,
+    /// Requests during the swaps. All were endorsed, or there would be no report.
+    requests: usize,
+    /// Microseconds.
+    p50_without: f64,
+    /// Microseconds.
+    p50_with: f64,
+    /// Microseconds.
+    p99_without: f64,
+    /// Microseconds.
+    p99_with: f64,
+    /// Bytes that the peer occupied with every file mapped, before the swaps.
+    memory_before: u64,
+    /// Bytes after them.
+    memory_after: u64,
+}
+
+impl Swapped {
+    /// From a load without and one with swaps.
+    pub fn of(
+        (swaps, concurrency): (u32, u16),
+        (without, with): (&Round, &Round),
+        durations: &[Duration],
+        (memory_before, memory_after): (u64, u64),
+    ) -> Self {
+        Self {
+            swaps,
+            concurrency,
+            swap_p50: micros(percentile(durations, 50)) / 1000.0,
+            swap_p99: micros(percentile(durations, 99)) / 1000.0,
+            requests: with.latencies.len(),
+            p50_without: micros(percentile(&without.latencies, 50)),
+            p50_with: micros(percentile(&with.latencies, 50)),
+            p99_without: micros(percentile(&without.latencies, 99)),
+            p99_with: micros(percentile(&with.latencies, 99)),
+            memory_before,
+            memory_after,
+        }
+    }
+}
+
+/// Lines for people.
+pub fn swapped(swapped: &Swapped) {
+    let mib = |bytes: u64| Duration::from_micros(bytes).as_secs_f64() / 1.048_576;
+    println!(
+        "{} swaps at concurrency {}: {} requests, every one endorsed",
+        swapped.swaps, swapped.concurrency, swapped.requests
+    );
+    println!(
+        "a swap takes         p50 {:.1} ms, p99 {:.1} ms",
+        swapped.swap_p50, swapped.swap_p99
+    );
+    println!(
+        "p99 of a request     {:.0} µs with swaps, {:.0} µs without (p50 {:.0} and {:.0})",
+        swapped.p99_with, swapped.p99_without, swapped.p50_with, swapped.p50_without
+    );
+    println!(
+        "memory of the peer   {:.1} MiB before, {:.1} MiB after",
+        mib(swapped.memory_before),
+        mib(swapped.memory_after)
+    );
+}
+
 /// A table for people.
 pub fn table(figures: &[Figures]) {
     println!("operation  concurrency  endorsements/s    p50 µs    p99 µs  peer CPU µs/endorsement");
@@ -86,7 +158,7 @@ pub fn table(figures: &[Figures]) {
 ///
 /// # Errors
 /// Never with these figures; the serializer's, if there are any.
-pub fn json(figures: &[Figures]) -> Result<()> {
+pub fn json<T: Serialize>(figures: &T) -> Result<()> {
     println!("{}", serde_json::to_string_pretty(figures)?);
     Ok(())
 }
