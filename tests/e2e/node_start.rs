@@ -176,6 +176,79 @@ fn a_peer_with_a_stock_file_joins_answers_and_ends_when_told() {
 }
 
 #[test]
+fn plugins_are_exchanged_by_signal_and_by_command() {
+    let place = Place::new();
+    let file = place.folder.path().join("core.yaml");
+    let stock = fs::read_to_string(&file).unwrap();
+    let with_filters = |filters: &str| {
+        let filters = format!("authFilters:\n{filters}    decorators:");
+        let (before, rest) = stock.split_once("authFilters:").unwrap();
+        let (_, after) = rest.split_once("    decorators:").unwrap();
+        fs::write(&file, format!("{before}{filters}{after}")).unwrap();
+    };
+    let (mut node, lines) = place.start();
+    lines.wait_for("peer started");
+    let hangup = || {
+        let pid = node.0.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    let running = || {
+        let listed = place.ok(&["plugin", "list", "--running", "--output", "json"]);
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let names = listed["plugins"].as_array().unwrap().iter();
+        let names = names.filter(|plugin| plugin["kind"] == "authFilter");
+        names
+            .map(|plugin| plugin["instance"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(running(), ["DefaultAuth", "ExpirationCheck"]);
+
+    with_filters("    - name: ExpirationCheck\n");
+    hangup();
+    lines.wait_for("plugins are in force");
+    assert_eq!(running(), ["ExpirationCheck"]);
+
+    with_filters("    - name: Nowhere\n");
+    hangup();
+    let why = lines.wait_for("plugins stay as they are");
+    assert!(why.contains("Nowhere"), "{why}");
+    assert_eq!(running(), ["ExpirationCheck"]);
+    let refused = place.admin(&["plugin", "reload"]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{text}");
+    assert!(text.contains("peer.handlers.authFilters[0]"), "{text}");
+
+    with_filters(
+        "    - name: own\n      library: libdefault_auth.so\n      match: {channel: trade}\n    - name: ExpirationCheck\n",
+    );
+    let reloaded = place.ok(&["plugin", "reload"]);
+    assert!(
+        reloaded.contains("added") && reloaded.contains("moved"),
+        "{reloaded}"
+    );
+    assert_eq!(running(), ["own", "ExpirationCheck"]);
+    let explained = place.ok(&["plugin", "explain", "--channel", "other", "--running"]);
+    let lines: Vec<&str> = explained.lines().collect();
+    assert!(
+        lines[1].contains(" no ") && lines[1].contains("channel=trade"),
+        "{explained}"
+    );
+    assert!(lines[2].contains(" yes "), "{explained}");
+    assert_eq!(
+        place.ok(&["plugin", "explain", "--channel", "other"]),
+        explained,
+        "as the configuration says it"
+    );
+    assert_eq!(node.terminate(), Some(0));
+}
+
+#[test]
 fn a_package_carries_the_path_as_typed_and_is_installed_under_its_own_name_only() {
     let place = Place::new();
     let source = place.folder.path().join("kv");
