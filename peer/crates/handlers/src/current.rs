@@ -1,6 +1,7 @@
 //! Which plugin this thread is inside of, so that log lines (and a crash) can be attributed.
 
 use crate::metrics::Counters;
+use crate::watchdog::watched;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use std::cell::Cell;
@@ -29,6 +30,15 @@ pub(crate) fn intern(name: &str) -> &'static str {
     leaked
 }
 
+/// The name whose text begins there, if it is one.
+pub(crate) fn interned_at(text: *const u8) -> Option<&'static str> {
+    let names = NAMES.lock();
+    names
+        .iter()
+        .find(|name| std::ptr::eq(name.as_ptr(), text))
+        .copied()
+}
+
 /// The instance whose code this thread is running.
 pub(crate) fn current() -> Option<&'static str> {
     CURRENT.get()
@@ -51,14 +61,17 @@ pub(crate) fn inside<T>(name: &'static str, call: impl FnOnce() -> T) -> T {
 /// Polls a plugin's future as its instance, with the clock running; `None` when it panicked past its own fence.
 pub(crate) struct Inside<F> {
     counters: Arc<Counters>,
+    /// Whether it runs on the peer's own threads.
+    inline: bool,
     last_poll: Duration,
     future: futures::future::CatchUnwind<AssertUnwindSafe<F>>,
 }
 
 impl<F: Future + Unpin> Inside<F> {
-    pub(crate) fn new(counters: Arc<Counters>, future: F) -> Self {
+    pub(crate) fn new(counters: Arc<Counters>, inline: bool, future: F) -> Self {
         Self {
             counters,
+            inline,
             last_poll: Duration::ZERO,
             future: AssertUnwindSafe(future).catch_unwind(),
         }
@@ -78,7 +91,9 @@ impl<F: Future + Unpin> Future for Inside<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let started = Instant::now();
         let name = self.counters.instance();
-        let polled = inside(name, || self.future.poll_unpin(context).map(Result::ok));
+        let inline = self.inline;
+        let mut poll = || inside(name, || self.future.poll_unpin(context).map(Result::ok));
+        let polled = if inline { watched(name, poll) } else { poll() };
         self.last_poll = started.elapsed();
         self.counters.polled(self.last_poll);
         polled

@@ -7,6 +7,7 @@ use crate::current::{Inside, inside};
 use crate::kind::Kind;
 use crate::metrics::{Counters, Health, Outcome, PluginStats};
 use crate::threads::{MAX_REPLACEMENTS, Recovery, Running, Shape, Threads};
+use crate::watchdog::watched;
 use abi_stable::std_types::RResult;
 use async_ffi::FfiFuture;
 use futures::poll;
@@ -225,7 +226,12 @@ impl<T: Send + 'static> Instance<T> {
     /// Runs a call on this thread; its panics are the plugin's own business (they arrive as errors).
     pub(crate) fn call<R>(&self, call: impl FnOnce(&T) -> R) -> Result<R, PluginError> {
         let object = self.object.as_ref().ok_or_else(|| self.failure("is gone"))?;
-        Ok(inside(self.name, || call(object)))
+        let called = || inside(self.name, || call(object));
+        Ok(if self.threads.is_none() {
+            watched(self.name, called)
+        } else {
+            called()
+        })
     }
 
     /// Runs an asynchronous call to its end or its deadline, where the instance is meant to run.
@@ -235,7 +241,11 @@ impl<T: Send + 'static> Instance<T> {
         start: impl FnOnce(&T) -> FfiFuture<Res<R>>,
     ) -> Result<R, PluginError> {
         let _place = self.admit()?;
-        let mut future = Inside::new(Arc::clone(&self.counters), self.call(start)?);
+        let mut future = Inside::new(
+            Arc::clone(&self.counters),
+            self.threads.is_none(),
+            self.call(start)?,
+        );
         if let Some(threads) = &self.threads {
             let started = Instant::now();
             let ended = self.wait(patience, threads.spawn(future)).await;

@@ -32,6 +32,7 @@ mod request;
 mod section;
 mod shadow;
 mod threads;
+mod watchdog;
 
 pub use auth_chain::AuthChain;
 pub use binding::{Applies, Question};

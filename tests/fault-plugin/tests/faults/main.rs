@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "the exemptions for tests do not reach their helper functions"
@@ -10,6 +11,7 @@
 mod binding;
 mod chain;
 mod crash;
+mod gallery;
 mod harness;
 mod network;
 mod refusals;

@@ -147,6 +147,7 @@ async fn a_plugin_that_hangs_on_the_peers_own_threads_does_not_keep_it() {
         .unwrap();
     let call = tokio::spawn(async move { client.process_proposal(SignedProposal::default()).await });
     peer.says("entered block");
+    peer.says("plugin blocks a thread of the peer");
     // orderly, or, when it holds the thread that has the timers as well, by the last resort
     let (_ended, took) = peer.stop();
     assert!(took < Duration::from_secs(25), "{took:?}");
