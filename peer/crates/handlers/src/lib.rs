@@ -1,4 +1,4 @@
-//! Plugins: finds, checks, loads and runs auth filters, decorators and platforms.
+//! Plugins: finds, checks, loads and runs auth filters, decorators, platforms, endorsement and validation plugins.
 //!
 //! The only crate of the peer that sees `plugin-api`; its types end here. No plugin is known by name:
 //! `peer.handlers` of core.yaml says which ones there are.
@@ -12,6 +12,7 @@ mod crash;
 mod current;
 mod deadline;
 mod decorator_chain;
+mod endorsers;
 mod host;
 mod input_editor;
 mod instance;
@@ -28,11 +29,13 @@ mod rejection;
 mod request;
 mod section;
 mod threads;
+mod validators;
 
 pub use auth_chain::AuthChain;
-pub use config::{BuiltIn, Config, Entry, Executor, OnError};
+pub use config::{Config, Entry, Executor, OnError};
 pub use crash::report_crashes;
 pub use decorator_chain::{DecorateError, DecoratorChain};
+pub use endorsers::{EndorseError, Endorsed, Endorsers, EndorsingPeer};
 pub use instance::PluginInfo;
 pub use kind::Kind;
 pub use load_error::{LoadError, LoadErrors, Refusal};
@@ -43,3 +46,4 @@ pub use registry::{Registry, api_version};
 pub use rejection::Rejection;
 pub use request::{Lookup, Metadata, ParsedRequest, Said};
 pub use section::SectionFault;
+pub use validators::{JudgedAction, Signed, ValidateError, Validator, Validators, Verdict};

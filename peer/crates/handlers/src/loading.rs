@@ -1,7 +1,9 @@
 //! [`Loader`]: from the entries of one configuration to instances, or to all that is wrong with them.
 
+mod named;
+
 use crate::auth_chain::FilterInstance;
-use crate::config::{BUILT_IN_ENDORSERS, BUILT_IN_VALIDATORS, BuiltIn, Config, Entry, OnError};
+use crate::config::{Config, Entry, OnError};
 use crate::current::intern;
 use crate::deadline::{LOADING, within};
 use crate::decorator_chain::DecoratorInstance;
@@ -15,7 +17,9 @@ use crate::platforms::Platform;
 use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
 use crate::rejection::bounded;
 use abi_stable::std_types::{ROption, RSlice, RStr, Tuple2};
-use plugin_api::{Code, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res};
+use plugin_api::{
+    Code, EndorsementObject, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res, ValidationObject,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
@@ -30,7 +34,14 @@ pub(crate) struct Loaded {
     pub(crate) decorators: Vec<DecoratorInstance>,
     /// By chaincode type.
     pub(crate) platforms: BTreeMap<String, Platform>,
+    /// By the name that chaincode definitions spell.
+    pub(crate) endorsers: Named<EndorsementObject>,
+    /// By the name that chaincode definitions spell.
+    pub(crate) validators: Named<ValidationObject>,
 }
+
+/// Instances by name.
+pub(crate) type Named<T> = BTreeMap<String, Arc<Instance<T>>>;
 
 /// The loading of one configuration.
 pub(crate) struct Loader<'a> {
@@ -46,6 +57,8 @@ pub(crate) struct Loader<'a> {
 struct Candidate<'a> {
     entry: &'a Entry,
     kind: Kind,
+    /// The instance's name.
+    name: String,
     config_path: String,
     file: Option<PathBuf>,
 }
@@ -73,12 +86,16 @@ impl<'a> Loader<'a> {
     pub(crate) fn load(mut self) -> Result<Loaded, LoadErrors> {
         let config = self.config;
         self.denied_toolchains();
-        self.built_in("endorsers", &config.endorsers, BUILT_IN_ENDORSERS);
-        self.built_in("validators", &config.validators, BUILT_IN_VALIDATORS);
         let filters = self.all(Kind::AuthFilter, &config.auth_filters, Self::auth_filter);
         let decorators = self.all(Kind::Decorator, &config.decorators, Self::decorator);
         let platforms = self.all(Kind::Platform, &config.platforms, Self::platform);
         let platforms = self.by_type(platforms);
+        let endorsers = self.named(Kind::Endorsement, &config.endorsers, |module| {
+            module.new_endorsement().unwrap_or(ROption::RNone)
+        });
+        let validators = self.named(Kind::Validation, &config.validators, |module| {
+            module.new_validation().unwrap_or(ROption::RNone)
+        });
         if !self.refusals.is_empty() {
             return Err(LoadErrors(self.refusals));
         }
@@ -86,6 +103,8 @@ impl<'a> Loader<'a> {
             filters,
             decorators,
             platforms,
+            endorsers,
+            validators,
         })
     }
 
@@ -98,31 +117,40 @@ impl<'a> Loader<'a> {
         let mut made = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             let config_path = format!("peer.handlers.{}[{index}]", kind.key());
-            let mut candidate = Candidate {
+            let candidate = Candidate {
                 entry,
                 kind,
+                name: entry.name.clone(),
                 config_path,
                 file: None,
             };
-            match self
-                .claim_name(&candidate)
-                .and_then(|()| make(self, &mut candidate))
-            {
-                Ok(one) => made.push(one),
-                Err(error) => self.refusals.push(Refusal {
-                    config_path: candidate.config_path,
-                    name: entry.name.clone(),
-                    file: candidate.file,
-                    error,
-                }),
-            }
+            made.extend(self.one(candidate, &make));
         }
         made
     }
 
+    fn one<T>(
+        &mut self,
+        mut candidate: Candidate<'a>,
+        make: impl Fn(&Self, &mut Candidate<'a>) -> Result<T, LoadError>,
+    ) -> Option<T> {
+        let made = self
+            .claim_name(&candidate)
+            .and_then(|()| make(self, &mut candidate));
+        made.map_err(|error| {
+            self.refusals.push(Refusal {
+                config_path: candidate.config_path,
+                name: candidate.entry.name.clone(),
+                file: candidate.file,
+                error,
+            });
+        })
+        .ok()
+    }
+
     fn claim_name(&mut self, candidate: &Candidate<'_>) -> Result<(), LoadError> {
-        let name = &candidate.entry.name;
-        if name.is_empty() {
+        let name = &candidate.name;
+        if name.is_empty() || candidate.entry.name.is_empty() {
             return Err(wrong("a name", "an empty one"));
         }
         match self.names.insert(name.clone(), candidate.config_path.clone()) {
@@ -143,27 +171,6 @@ impl<'a> Loader<'a> {
                 error: wrong(
                     "a compiler with its version, such as \"rustc 1.98.0\"",
                     format!("{denied:?}"),
-                ),
-            });
-        }
-    }
-
-    fn built_in(&mut self, key: &str, entries: &BTreeMap<String, BuiltIn>, known: (&str, &str)) {
-        for (name, built_in) in entries {
-            if (name.as_str(), built_in.name.as_str()) == known && built_in.library.is_empty() {
-                continue;
-            }
-            let (known_name, known_factory) = known;
-            self.refusals.push(Refusal {
-                config_path: format!("peer.handlers.{key}.{name}"),
-                name: built_in.name.clone(),
-                file: None,
-                error: wrong(
-                    format!("only {known_name} with name {known_factory} and no library (others come later)"),
-                    format!(
-                        "{name} with name {} and library {:?}",
-                        built_in.name, built_in.library
-                    ),
                 ),
             });
         }
@@ -262,7 +269,7 @@ impl<'a> Loader<'a> {
             given => given.clone(),
         };
         let setup = Setup {
-            name: candidate.entry.name.clone(),
+            name: candidate.name.clone(),
             config: &config,
             facts: &[],
         };
@@ -390,7 +397,7 @@ fn describe(candidate: &Candidate<'_>, library: &Library) -> PluginInfo {
     let timeout = candidate.kind.default_timeout();
     let file = candidate.file.as_deref().unwrap_or(Path::new(""));
     PluginInfo {
-        instance: entry.name.clone(),
+        instance: candidate.name.clone(),
         kind: candidate.kind,
         plugin: library.note.name().to_owned(),
         version: library.note.version().to_owned(),

@@ -3,12 +3,14 @@
 use crate::auth_chain::AuthChain;
 use crate::config::Config;
 use crate::decorator_chain::DecoratorChain;
+use crate::endorsers::Endorsers;
 use crate::instance::PluginInfo;
 use crate::load_error::LoadErrors;
 use crate::loading::{Loaded, Loader};
 use crate::metrics::{Metric, PluginMetrics, PluginStats};
 use crate::platforms::Platforms;
 use crate::plugin_host::Mapped;
+use crate::validators::Validators;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub struct Registry {
     auth: AuthChain,
     decorators: DecoratorChain,
     platforms: Platforms,
+    endorsers: Endorsers,
+    validators: Validators,
     metrics: Arc<PluginMetrics>,
 }
 
@@ -44,11 +48,15 @@ impl Registry {
             filters,
             decorators,
             platforms,
+            endorsers,
+            validators,
         } = Loader::new(config, own_dirs, Arc::clone(&metrics)).load()?;
         let registry = Self {
             auth: AuthChain::new(filters),
             decorators: DecoratorChain::new(decorators),
             platforms: Platforms::new(platforms),
+            endorsers: Endorsers::new(endorsers),
+            validators: Validators::new(validators),
             metrics,
         };
         for plugin in registry.list() {
@@ -79,12 +87,24 @@ impl Registry {
         self.platforms.clone()
     }
 
-    /// What is loaded, in the order of the configuration (platforms by type).
+    /// The endorsement plugins.
+    pub fn endorsers(&self) -> Endorsers {
+        self.endorsers.clone()
+    }
+
+    /// The validation plugins.
+    pub fn validators(&self) -> Validators {
+        self.validators.clone()
+    }
+
+    /// What is loaded, in the order of the configuration (platforms by type, endorsement and validation plugins by name).
     pub fn list(&self) -> Vec<PluginInfo> {
         self.auth
             .infos()
             .chain(self.decorators.infos())
             .chain(self.platforms.infos())
+            .chain(self.endorsers.infos())
+            .chain(self.validators.infos())
             .cloned()
             .collect()
     }
@@ -95,6 +115,8 @@ impl Registry {
             .stats()
             .chain(self.decorators.stats())
             .chain(self.platforms.stats())
+            .chain(self.endorsers.stats())
+            .chain(self.validators.stats())
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! Reads `peer.handlers` and names every fault in it, where serde would stop at the first.
 
-use crate::config::{BuiltIn, Config, Entry};
+use crate::config::{Config, Entry};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -25,7 +25,6 @@ const ENTRY: [&str; 7] = [
     "timeoutMs",
     "onError",
 ];
-const BUILT_IN: [&str; 2] = ["name", "library"];
 
 /// A fault in `peer.handlers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +79,7 @@ impl Reading {
             let path = format!("peer.handlers.{key}");
             match key.as_str() {
                 "authFilters" | "decorators" | "platforms" => self.entries(&path, value),
-                "endorsers" | "validators" => self.built_ins(&path, value),
+                "endorsers" | "validators" => self.named(&path, value),
                 known if SECTION.contains(&known) => self.value::<Config>(&path, known, value, &json!({})),
                 unknown => self.unknown(path.clone(), unknown, &SECTION),
             }
@@ -99,7 +98,7 @@ impl Reading {
         }
     }
 
-    fn built_ins(&mut self, path: &str, map: &Value) {
+    fn named(&mut self, path: &str, map: &Value) {
         if map.is_null() {
             return;
         }
@@ -107,7 +106,7 @@ impl Reading {
             return;
         };
         for (name, entry) in entries {
-            self.entry::<BuiltIn>(&format!("{path}.{name}"), entry, &BUILT_IN);
+            self.entry::<Entry>(&format!("{path}.{name}"), entry, &ENTRY);
         }
     }
 
