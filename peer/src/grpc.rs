@@ -3,3 +3,4 @@
 pub mod endorser_server;
 pub mod guarded;
 mod proposal_codec;
+mod request_plugins;

@@ -128,10 +128,12 @@ fn the_shim_of_2_2_runs_and_the_commands_answer() {
             "DefaultDecorator",
             "golang",
             "java",
-            "node"
+            "node",
+            "escc",
+            "vscc"
         ]
     );
-    assert_eq!(dev.ok(&["version"])["pluginApi"], "1.0");
+    assert_eq!(dev.ok(&["version"])["pluginApi"], "1.1");
     assert!(dev.ok(&["config", "check"])["file"].is_string());
     assert!(
         dev.ok(&["config", "print", "--effective"])

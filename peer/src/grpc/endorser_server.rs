@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use deliver::server::client_certificate;
-use endorser::{Decorators, Endorser};
-use handlers::{AuthChain, DecoratorChain, Metadata, ParsedRequest, Rejection};
+use endorser::Endorser;
+use handlers::{AuthChain, DecoratorChain, Endorsers, Metadata, ParsedRequest, Rejection};
 use prost::Message;
 use protos::msp::SerializedIdentity;
-use protos::peer::{ChaincodeInput, SignedProposal};
+use protos::peer::SignedProposal;
 use protos::{UnpackError, UnpackedProposal, clamped};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
@@ -26,6 +25,7 @@ use tracing::Instrument as _;
 
 use super::guarded::Slots;
 use super::proposal_codec::ProposalCodec;
+use super::request_plugins::{RequestDecorators, RequestEndorsers};
 
 const PROCESS_PROPOSAL: &str = "/protos.Endorser/ProcessProposal";
 
@@ -47,6 +47,8 @@ pub struct EndorserParts {
     pub endorser: Arc<Endorser>,
     /// The decorators between the endorser and the chaincode.
     pub decorators: DecoratorChain,
+    /// The plugins that endorse what the chaincode came to.
+    pub endorsers: Endorsers,
     /// Proposals at a time (`peer.limits.concurrency.endorserService`), 0 is no limit.
     pub concurrency: usize,
     /// Largest request in bytes.
@@ -145,7 +147,15 @@ impl Inner {
             chain: &self.parts.decorators,
             facts,
         };
-        let answer = self.parts.endorser.process_proposal(unpacked, &decorators).await;
+        let endorsers = Arc::new(RequestEndorsers {
+            plugins: self.parts.endorsers.clone(),
+            facts: Arc::clone(facts),
+        });
+        let answer = self
+            .parts
+            .endorser
+            .process_proposal(unpacked, &decorators, endorsers);
+        let answer = answer.await;
         let answer =
             answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
         let status = answer.response.as_ref().map_or(0, |response| response.status);
@@ -156,23 +166,6 @@ impl Inner {
             tracing::info!(tx_id, status, "proposal answered without endorsement");
         }
         Ok(answer.encode_to_vec().into())
-    }
-}
-
-/// The decorators of one request: they see the facts that the filters have seen.
-struct RequestDecorators<'a> {
-    chain: &'a DecoratorChain,
-    facts: &'a Arc<ParsedRequest>,
-}
-
-#[async_trait]
-impl Decorators for RequestDecorators<'_> {
-    async fn decorate(
-        &self,
-        _proposal: &UnpackedProposal,
-        input: ChaincodeInput,
-    ) -> Result<ChaincodeInput, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.chain.decorate(self.facts, input).await?)
     }
 }
 

@@ -9,8 +9,10 @@
 
 mod chain;
 mod crash;
+mod endorsers;
 mod harness;
 mod network;
 mod refusals;
 mod stop;
 mod stuck;
+mod validators;
