@@ -47,9 +47,7 @@ pub fn endorsement<T: Endorsement>(
     init: Init<'_>,
     new: impl FnOnce(Init<'_>) -> Result<T>,
 ) -> Res<EndorsementObject> {
-    construct(init, |init| {
-        new(init).map(crate::endorsement::endorsement_object)
-    })
+    construct(init, |init| new(init).map(crate::endorsement::endorsement_object))
 }
 
 /// Constructs a [`Validation`].

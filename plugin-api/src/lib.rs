@@ -193,8 +193,8 @@ pub use request::{Request, RequestView, RequestView_TO};
 pub use shared_bytes::SharedBytes;
 pub use state::State;
 pub use validation::{
-    Action as ValidationAction, ActionRef, ActionView, ActionView_TO, Judgement, Signature, SignedBytes, Signers,
-    Validation, ValidationObject, ValidationPlugin, Validity, Verdict,
+    Action as ValidationAction, ActionRef, ActionView, ActionView_TO, Judgement, Signature, SignedBytes,
+    Signers, Validation, ValidationObject, ValidationPlugin, Validity, Verdict,
 };
 
 /// What [`export_plugin!`] needs of abi_stable, so that plugins do not depend on it themselves.

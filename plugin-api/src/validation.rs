@@ -99,8 +99,12 @@ pub trait ActionView: Send + Sync + Clone {
     fn state(&self, namespace: RStr<'_>, key: RStr<'_>) -> Res<ROption<SharedBytes>>;
     /// One metadata entry of a key before this block, such as `VALIDATION_PARAMETER`. A verdict "valid" that asked for a
     /// key's metadata does not count if an earlier transaction of the block sets it: the transaction is invalid then.
-    fn state_metadata(&self, namespace: RStr<'_>, key: RStr<'_>, entry: RStr<'_>)
-    -> Res<ROption<SharedBytes>>;
+    fn state_metadata(
+        &self,
+        namespace: RStr<'_>,
+        key: RStr<'_>,
+        entry: RStr<'_>,
+    ) -> Res<ROption<SharedBytes>>;
     /// The same of a key of a private collection, by the key's hash.
     fn private_metadata(
         &self,
@@ -222,7 +226,9 @@ impl<'a> Action<'a> {
 
     /// A metadata entry of a key before this block.
     pub fn state_metadata(&self, namespace: &str, key: &str, entry: &str) -> Result<Option<SharedBytes>> {
-        let value = self.view.state_metadata(namespace.into(), key.into(), entry.into());
+        let value = self
+            .view
+            .state_metadata(namespace.into(), key.into(), entry.into());
         Ok(value.into_result()?.into_option())
     }
 
@@ -263,11 +269,7 @@ impl<'a> Action<'a> {
     }
 
     /// Whether signers satisfy a policy; the inner error says why not.
-    pub fn satisfies(
-        &self,
-        signers: &Signers,
-        policy: &[u8],
-    ) -> Result<std::result::Result<(), String>> {
+    pub fn satisfies(&self, signers: &Signers, policy: &[u8]) -> Result<std::result::Result<(), String>> {
         let refused = self.view.satisfies(signers.0, policy.into());
         Ok(match refused.into_result()?.into_option() {
             None => Ok(()),
