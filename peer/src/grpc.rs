@@ -4,3 +4,4 @@ pub mod endorser_server;
 pub mod guarded;
 pub mod plugin_admin;
 mod proposal_codec;
+mod request_plugins;

@@ -10,6 +10,7 @@ pub mod running;
 pub mod runtimes;
 mod servers;
 pub mod settings;
+pub mod validators;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -31,11 +32,12 @@ use scc::{Cscc, Lscc, PackageBuilder, Qscc};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::service::Routes;
 
-use self::plugins::PlatformPlugins;
+use self::plugins::{DefinablePlugins, PlatformPlugins};
 use self::reloading::Reloader;
 use self::running::Tasks;
 use self::runtimes::Runtimes;
 use self::servers::Bound;
+use self::validators::ValidatorPlugins;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
 use crate::grpc::guarded::Guarded;
 use crate::grpc::plugin_admin::PluginAdminService;
@@ -284,7 +286,9 @@ impl Foundation {
         let local_msp = Arc::new(settings::local_msp(config)?);
         let registry = plugins::load(config)?;
         let provider = LedgerProvider::open(settings::ledger(config))?;
-        let validator = TxValidator::new(config.peer.validator_pool_size.unwrap_or_default())?;
+        let validators = Arc::new(ValidatorPlugins(registry.clone()));
+        let pool_size = config.peer.validator_pool_size.unwrap_or_default();
+        let validator = TxValidator::new(pool_size, validators)?;
         let channels = Arc::new(Channels::open(provider, local_msp, Arc::new(validator))?);
         let packages = Arc::new(PackageStore::open(&config.peer.file_system_path)?);
         Ok(Self {
@@ -355,7 +359,8 @@ fn register_system_chaincodes(
 ) {
     let validator = Arc::new(PlatformPlugins(registry.clone()));
     let mut lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator)
-        .max_package_size(config.chaincode.max_package_size);
+        .max_package_size(config.chaincode.max_package_size)
+        .plugins(Arc::new(DefinablePlugins(registry.clone())));
     if let Some(vm) = vm {
         lscc = lscc.builder(Arc::new(VmBuilder(vm)));
     }

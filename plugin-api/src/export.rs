@@ -2,11 +2,13 @@
 
 use crate::auth::AuthFilterObject;
 use crate::decoration::DecoratorObject;
+use crate::endorsement::EndorsementObject;
 use crate::error::{Code, PluginError, Res, Result};
 use crate::guard::guard;
 use crate::host::Init;
 use crate::platform::PlatformObject;
-use crate::{Around, Decorator, Filter, Platform, log};
+use crate::validation::ValidationObject;
+use crate::{Around, Decorator, Endorsement, Filter, Platform, Validation, log};
 use abi_stable::std_types::RString;
 
 /// Runs a constructor inside the fence, with the plugin's log already connected.
@@ -40,6 +42,22 @@ pub fn platform<T: Platform>(init: Init<'_>, new: impl FnOnce(Init<'_>) -> Resul
     construct(init, |init| new(init).map(crate::platform::platform_object))
 }
 
+/// Constructs an [`Endorsement`].
+pub fn endorsement<T: Endorsement>(
+    init: Init<'_>,
+    new: impl FnOnce(Init<'_>) -> Result<T>,
+) -> Res<EndorsementObject> {
+    construct(init, |init| new(init).map(crate::endorsement::endorsement_object))
+}
+
+/// Constructs a [`Validation`].
+pub fn validation<T: Validation>(
+    init: Init<'_>,
+    new: impl FnOnce(Init<'_>) -> Result<T>,
+) -> Res<ValidationObject> {
+    construct(init, |init| new(init).map(crate::validation::validation_object))
+}
+
 /// The metadata of a plugin as JSON.
 pub fn metadata_json(name: &str, version: &str, description: &str, schema: &str) -> RString {
     let json = guard(|| {
@@ -66,7 +84,7 @@ pub fn metadata_json(name: &str, version: &str, description: &str, schema: &str)
 ///
 /// `name` and `description` say what it is, `config_schema` is the JSON schema that an entry's `config` must
 /// fulfil, and each kind that the library offers names its constructor, `fn(Init) -> Result<T>`: `filter`
-/// (or `around`), `decorator`, `platform`, in this order.
+/// (or `around`), `decorator`, `platform`, `endorsement`, `validation`, in this order.
 #[macro_export]
 macro_rules! export_plugin {
     (
@@ -77,6 +95,8 @@ macro_rules! export_plugin {
         $(, around: $around:expr)?
         $(, decorator: $decorator:expr)?
         $(, platform: $platform:expr)?
+        $(, endorsement: $endorsement:expr)?
+        $(, validation: $validation:expr)?
         $(,)?
     ) => {
         const _: () = {
@@ -84,7 +104,9 @@ macro_rules! export_plugin {
                 $(| $crate::__kind!(filter $filter))?
                 $(| $crate::__kind!(around $around))?
                 $(| $crate::__kind!(decorator $decorator))?
-                $(| $crate::__kind!(platform $platform))?;
+                $(| $crate::__kind!(platform $platform))?
+                $(| $crate::__kind!(endorsement $endorsement))?
+                $(| $crate::__kind!(validation $validation))?;
 
             const FLAGS: u32 = (if cfg!(panic = "unwind") { $crate::manifest::FLAG_UNWIND } else { 0 })
                 | (if cfg!(debug_assertions) { $crate::manifest::FLAG_DEBUG } else { 0 });
@@ -111,6 +133,12 @@ macro_rules! export_plugin {
             $(extern "C" fn new_platform(init: $crate::Init<'_>) -> $crate::Res<$crate::PlatformObject> {
                 $crate::export::platform(init, $platform)
             })?
+            $(extern "C" fn new_endorsement(init: $crate::Init<'_>) -> $crate::Res<$crate::EndorsementObject> {
+                $crate::export::endorsement(init, $endorsement)
+            })?
+            $(extern "C" fn new_validation(init: $crate::Init<'_>) -> $crate::Res<$crate::ValidationObject> {
+                $crate::export::validation(init, $validation)
+            })?
 
             fn root_module() -> $crate::PluginMod_Ref {
                 #[allow(unused_mut, reason = "not every plugin has every kind")]
@@ -119,11 +147,15 @@ macro_rules! export_plugin {
                     new_auth_filter: $crate::__abi::ROption::RNone,
                     new_decorator: $crate::__abi::ROption::RNone,
                     new_platform: $crate::__abi::ROption::RNone,
+                    new_endorsement: $crate::__abi::ROption::RNone,
+                    new_validation: $crate::__abi::ROption::RNone,
                 };
                 $(module.new_auth_filter = $crate::__constructor!(new_filter $filter);)?
                 $(module.new_auth_filter = $crate::__constructor!(new_around $around);)?
                 $(module.new_decorator = $crate::__constructor!(new_decorator $decorator);)?
                 $(module.new_platform = $crate::__constructor!(new_platform $platform);)?
+                $(module.new_endorsement = $crate::__constructor!(new_endorsement $endorsement);)?
+                $(module.new_validation = $crate::__constructor!(new_validation $validation);)?
                 $crate::__abi::PrefixTypeTrait::leak_into_prefix(module)
             }
 
@@ -159,6 +191,12 @@ macro_rules! __kind {
     };
     (platform $new:expr) => {
         $crate::manifest::KIND_PLATFORM
+    };
+    (endorsement $new:expr) => {
+        $crate::manifest::KIND_ENDORSEMENT
+    };
+    (validation $new:expr) => {
+        $crate::manifest::KIND_VALIDATION
     };
 }
 

@@ -101,6 +101,42 @@
 //! }
 //! ```
 //!
+//! # An endorsement plugin
+//! Puts the peer's word under what a chaincode came to; the chaincode's definition names it. The default signs with the
+//! peer's key.
+//! ```
+//! use plugin_api::{Endorsed, Endorsement, Request, Result, SharedBytes, SigningPeerRef};
+//!
+//! struct Sign;
+//!
+//! impl Endorsement for Sign {
+//!     fn endorse(&self, _request: &Request, payload: &SharedBytes, peer: &SigningPeerRef) -> Result<Endorsed> {
+//!         let identity = peer.serialized_identity();
+//!         let signature = peer.sign_parts(&[payload, &identity])?;
+//!         Ok(Endorsed::new(identity, signature))
+//!     }
+//! }
+//! ```
+//!
+//! # A validation plugin
+//! Says whether what a transaction did in one chaincode's namespace is valid. Every peer of the channel must come to the
+//! same verdict; an error, a panic or a passed deadline is none, and stops the channel.
+//! ```
+//! use plugin_api::{Result, Validation, ValidationAction, Verdict};
+//!
+//! struct Policy;
+//!
+//! impl Validation for Policy {
+//!     fn validate(&self, action: &ValidationAction<'_>) -> Result<Verdict> {
+//!         let endorsements = action.endorsements();
+//!         Ok(match action.evaluate(action.policy(), &endorsements)? {
+//!             Ok(()) => Verdict::Valid,
+//!             Err(reason) => Verdict::Invalid(reason),
+//!         })
+//!     }
+//! }
+//! ```
+//!
 //! # Rules
 //! * A panic is caught and costs its own request; it is still a bug. Build with `panic = "unwind"`.
 //! * Hooks run on the peer's threads: do not block, and keep this library's own tokio out of them. Sleep with
@@ -115,6 +151,7 @@
 mod around;
 mod auth;
 mod decoration;
+mod endorsement;
 mod error;
 #[doc(hidden)]
 pub mod export;
@@ -127,26 +164,38 @@ mod module;
 #[cfg(feature = "packages")]
 pub mod packages;
 mod platform;
+#[cfg(feature = "protobuf")]
+pub mod protobuf;
 mod request;
 #[cfg(feature = "rt")]
 pub mod rt;
 mod shared_bytes;
 mod state;
+mod validation;
 
 pub use around::{Around, Next};
 pub use auth::{Action, AuthFilter, AuthFilterObject, Before};
 pub use decoration::{Decorator, DecoratorObject, Editor, InputDecorator, InputEditor, InputEditor_TO};
+pub use endorsement::{
+    Endorsed, Endorsement, EndorsementObject, EndorsementPlugin, SigningPeer, SigningPeer_TO, SigningPeerRef,
+};
 pub use error::{Code, Ext, PluginError, Res, Result};
 pub use filter::{Filter, Flow};
 pub use host::{Host, Host_TO, HostRef, Init, OWN_CONFIG, Pairs};
 pub use manifest::Note;
-pub use module::{NewAuthFilter, NewDecorator, NewPlatform, PluginMod, PluginMod_Ref};
+pub use module::{
+    NewAuthFilter, NewDecorator, NewEndorsement, NewPlatform, NewValidation, PluginMod, PluginMod_Ref,
+};
 pub use platform::{
     BuildPlan, LanguagePlatform, OFFLINE, PEER_ADDRESS, Plan, Platform, PlatformObject, SECRET,
 };
 pub use request::{Request, RequestView, RequestView_TO};
 pub use shared_bytes::SharedBytes;
 pub use state::State;
+pub use validation::{
+    Action as ValidationAction, ActionRef, ActionView, ActionView_TO, Judgement, Signature, SignedBytes,
+    Signers, Validation, ValidationObject, ValidationPlugin, Validity, Verdict,
+};
 
 /// What [`export_plugin!`] needs of abi_stable, so that plugins do not depend on it themselves.
 #[doc(hidden)]

@@ -20,6 +20,10 @@ pub const KIND_AUTH_FILTER: u32 = 1;
 pub const KIND_DECORATOR: u32 = 2;
 /// The library offers a platform.
 pub const KIND_PLATFORM: u32 = 4;
+/// The library offers an endorsement plugin (since 1.1).
+pub const KIND_ENDORSEMENT: u32 = 8;
+/// The library offers a validation plugin (since 1.1).
+pub const KIND_VALIDATION: u32 = 16;
 
 /// The library was built with `panic = "unwind"`.
 pub const FLAG_UNWIND: u32 = 1;

@@ -4,9 +4,11 @@
 
 use crate::auth::AuthFilterObject;
 use crate::decoration::DecoratorObject;
+use crate::endorsement::EndorsementObject;
 use crate::error::Res;
 use crate::host::Init;
 use crate::platform::PlatformObject;
+use crate::validation::ValidationObject;
 use abi_stable::StableAbi;
 use abi_stable::library::RootModule;
 use abi_stable::package_version_strings;
@@ -19,6 +21,10 @@ pub type NewAuthFilter = extern "C" fn(Init<'_>) -> Res<AuthFilterObject>;
 pub type NewDecorator = extern "C" fn(Init<'_>) -> Res<DecoratorObject>;
 /// Constructor of a platform.
 pub type NewPlatform = extern "C" fn(Init<'_>) -> Res<PlatformObject>;
+/// Constructor of an endorsement plugin.
+pub type NewEndorsement = extern "C" fn(Init<'_>) -> Res<EndorsementObject>;
+/// Constructor of a validation plugin.
+pub type NewValidation = extern "C" fn(Init<'_>) -> Res<ValidationObject>;
 
 /// What a plugin exports. Later minor versions append fields and change nothing else.
 #[repr(C)]
@@ -35,6 +41,10 @@ pub struct PluginMod {
     /// Makes a platform.
     #[sabi(last_prefix_field)]
     pub new_platform: ROption<extern "C" fn(Init<'_>) -> Res<PlatformObject>>,
+    /// Makes an endorsement plugin. Absent from plugins of 1.0.
+    pub new_endorsement: ROption<extern "C" fn(Init<'_>) -> Res<EndorsementObject>>,
+    /// Makes a validation plugin. Absent from plugins of 1.0.
+    pub new_validation: ROption<extern "C" fn(Init<'_>) -> Res<ValidationObject>>,
 }
 
 impl RootModule for PluginMod_Ref {

@@ -128,7 +128,9 @@ fn the_shim_of_2_2_runs_and_the_commands_answer() {
             "DefaultDecorator",
             "golang",
             "java",
-            "node"
+            "node",
+            "escc",
+            "vscc"
         ]
     );
     assert_eq!(dev.ok(&["version"])["pluginApi"], "1.1");

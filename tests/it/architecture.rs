@@ -44,7 +44,13 @@ fn crates() -> BTreeMap<String, Vec<String>> {
 #[test]
 fn a_plugin_sees_nothing_of_the_peer_but_the_contract() {
     let ours = crates();
-    for kind in ["auth-filters", "decorators", "platforms"] {
+    for kind in [
+        "auth-filters",
+        "decorators",
+        "endorsement",
+        "platforms",
+        "validation",
+    ] {
         for plugin in fs::read_dir(root().join("plugins").join(kind))
             .expect("plugins")
             .flatten()
@@ -103,7 +109,13 @@ fn the_peer_spells_no_plugins_name() {
         }
         let text = fs::read_to_string(&file).expect("a source file");
         let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
-        for name in ["DefaultAuth", "ExpirationCheck", "DefaultDecorator"] {
+        for name in [
+            "DefaultAuth",
+            "ExpirationCheck",
+            "DefaultDecorator",
+            "DefaultEndorsement",
+            "DefaultValidation",
+        ] {
             assert!(!shipped.contains(name), "{} names {name}", file.display());
         }
     }

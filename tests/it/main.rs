@@ -7,3 +7,4 @@ mod hostile_proposals;
 mod limits;
 mod mutual_tls;
 mod plugin_admin;
+mod validation;

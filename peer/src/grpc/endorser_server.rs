@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use deliver::server::client_certificate;
-use endorser::{Decorators, Endorser};
-use handlers::{DecoratorChain, Metadata, ParsedRequest, PluginSet, Registry, Rejection};
+use endorser::Endorser;
+use handlers::{Metadata, ParsedRequest, PluginSet, Registry, Rejection};
 use prost::Message;
 use protos::msp::SerializedIdentity;
-use protos::peer::{ChaincodeInput, SignedProposal};
+use protos::peer::SignedProposal;
 use protos::{UnpackError, UnpackedProposal, clamped};
 use tokio::sync::OwnedSemaphorePermit;
 use tonic::body::Body;
@@ -26,6 +25,7 @@ use tracing::Instrument as _;
 
 use super::guarded::Slots;
 use super::proposal_codec::ProposalCodec;
+use super::request_plugins::{RequestDecorators, RequestEndorsers};
 
 const PROCESS_PROPOSAL: &str = "/protos.Endorser/ProcessProposal";
 
@@ -144,7 +144,15 @@ impl Inner {
             chain: &plugins.decorators,
             facts,
         };
-        let answer = self.parts.endorser.process_proposal(unpacked, &decorators).await;
+        let endorsers = Arc::new(RequestEndorsers {
+            plugins: plugins.endorsers.clone(),
+            facts: Arc::clone(facts),
+        });
+        let answer = self
+            .parts
+            .endorser
+            .process_proposal(unpacked, &decorators, endorsers);
+        let answer = answer.await;
         let answer =
             answer.map_err(|error| Rejection::new(Code::Unknown as u32, protos::wire_message(&error)))?;
         let status = answer.response.as_ref().map_or(0, |response| response.status);
@@ -155,23 +163,6 @@ impl Inner {
             tracing::info!(tx_id, status, "proposal answered without endorsement");
         }
         Ok(answer.encode_to_vec().into())
-    }
-}
-
-/// The decorators of one request: they see the facts that the filters have seen.
-struct RequestDecorators<'a> {
-    chain: &'a DecoratorChain,
-    facts: &'a Arc<ParsedRequest>,
-}
-
-#[async_trait]
-impl Decorators for RequestDecorators<'_> {
-    async fn decorate(
-        &self,
-        _proposal: &UnpackedProposal,
-        input: ChaincodeInput,
-    ) -> Result<ChaincodeInput, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.chain.decorate(self.facts, input).await?)
     }
 }
 

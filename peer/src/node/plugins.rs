@@ -9,7 +9,7 @@ use bytes::Bytes;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
 use core_config::{ChaincodeConfig, CoreConfig};
 use handlers::{Platform, PlatformError, Registry, Reload, SectionFault};
-use scc::PackageValidator;
+use scc::{DeployablePlugins, PackageValidator};
 
 use super::settings::{Faults, image_name};
 
@@ -134,6 +134,20 @@ impl PackageValidator for PlatformPlugins {
         let platforms = self.0.platforms();
         let platform = platforms.by_type(chaincode_type)?;
         Ok(platform.validate_deployment_spec(deployment_spec.clone()).await?)
+    }
+}
+
+/// The endorsement and validation plugins as LSCC sees them.
+#[derive(Debug)]
+pub struct DefinablePlugins(pub Registry);
+
+impl DeployablePlugins for DefinablePlugins {
+    fn endorses(&self, name: &str) -> bool {
+        self.0.endorsers().contains(name)
+    }
+
+    fn validates(&self, name: &str) -> bool {
+        self.0.validators().get(name).is_some()
     }
 }
 

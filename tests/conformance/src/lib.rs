@@ -13,9 +13,11 @@
 mod auth_filters;
 mod configs;
 mod decorators;
+mod endorsement;
 mod inputs;
 mod platforms;
 mod promises;
+mod validation;
 
 use anyhow::{Context, Result, bail, ensure};
 use handlers::{Config, Executor, Kind, LoadErrors, Registry, inspect};
@@ -52,6 +54,8 @@ pub fn check(library: &Path, config_json: &str) -> Result<()> {
                     Kind::AuthFilter => auth_filters::check(&plugin, executor, &mut promises).await,
                     Kind::Decorator => decorators::check(&plugin, executor, &mut promises).await,
                     Kind::Platform => platforms::check(&plugin, &mut promises).await,
+                    Kind::Endorsement => endorsement::check(&plugin, executor, &mut promises).await,
+                    Kind::Validation => validation::check(&plugin, executor, &mut promises),
                 }
             })?;
         }
@@ -70,6 +74,9 @@ pub fn check_packages(library: &Path, config_json: &str, sources: &Path) -> Resu
     runtime.block_on(platforms::check_packages(&plugin, sources, &mut promises))?;
     promises.kept(library)
 }
+
+/// The name of the instance under test.
+const NAME: &str = "conformance";
 
 /// The library under test.
 struct Plugin {
@@ -90,14 +97,18 @@ impl Plugin {
     fn load(&self, kind: Kind, executor: Executor, config: &Value) -> Result<Registry, LoadErrors> {
         let folder = self.library.parent().unwrap_or(Path::new("/"));
         let entry = json!({
-            "name": "conformance",
+            "name": NAME,
             "library": self.library,
             "executor": executor,
             "config": config,
         });
         let mut section = json!({ "pluginDirs": [folder], "maxReloads": 1000 });
         if let Some(section) = section.as_object_mut() {
-            section.insert(kind.key().to_owned(), json!([entry]));
+            let entries = match kind.is_named() {
+                true => json!({ NAME: entry }),
+                false => json!([entry]),
+            };
+            section.insert(kind.key().to_owned(), entries);
         }
         match serde_json::from_value::<Config>(section) {
             Ok(config) => Registry::load(&config, &[]),

@@ -1,7 +1,9 @@
 //! Test fixture: a plugin that misbehaves as its configuration says, `{"mode": "…"}`.
 
 mod decorator;
+mod endorsement;
 mod filter;
+mod validation;
 
 use plugin_api::{Init, PluginError, Result, export_plugin};
 use serde::Deserialize;
@@ -40,4 +42,6 @@ export_plugin! {
     config_schema: SCHEMA,
     filter: filter::new,
     decorator: decorator::new,
+    endorsement: endorsement::new,
+    validation: validation::new,
 }

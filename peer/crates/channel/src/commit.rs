@@ -7,7 +7,7 @@ use channelconfig::{Bundle, BundleError};
 use committer::{ChannelRules, ValidationError};
 use deliver::client::{BlockSink, SinkError};
 use deliver::{VerifyBlockError, verify_block};
-use ledger::CommittedBlock;
+use ledger::{CommittedBlock, KvLedger};
 use protos::channel_header_of;
 use protos::common::{Block, HeaderType};
 use protos::peer::TxValidationCode;
@@ -78,8 +78,9 @@ impl Channel {
     fn commit_now(&self, block: Block) -> Result<CommittedBlock, CommitError> {
         let bundle = self.bundle();
         verify_block(&bundle, &block)?;
-        let rules = ChannelRules::from(&*bundle);
-        let codes = self.validator.validate(&**self.ledger(), &rules, &block)?;
+        let rules = ChannelRules::from(bundle);
+        let ledger = Arc::<KvLedger>::clone(self.ledger());
+        let codes = self.validator.validate(ledger, &rules, &block)?;
         // a configuration that cannot be applied must not be stored either
         let next = next_bundle(&block, &codes)?;
         let committed = self.ledger().commit(block, codes)?;

@@ -6,7 +6,7 @@ mod commit;
 use std::sync::Arc;
 
 use committer::TxValidator;
-use committer::test_support::TestNetwork;
+use committer::test_support::{PolicyPlugins, TestNetwork};
 use ledger::{Config, LedgerProvider};
 use protos::wire_message;
 
@@ -17,7 +17,7 @@ const CHANNEL: &str = "mychannel";
 /// Opens what is in the network's folder, as a peer of the first organisation.
 fn open(network: &TestNetwork) -> Channels {
     let provider = LedgerProvider::open(Config::new(network.folder().join("ledgers"))).unwrap();
-    let validator = Arc::new(TxValidator::new(1).unwrap());
+    let validator = Arc::new(TxValidator::new(1, Arc::new(PolicyPlugins)).unwrap());
     Channels::open(provider, network.org1.local_msp(), validator).unwrap()
 }
 

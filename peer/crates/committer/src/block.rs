@@ -21,10 +21,10 @@ pub(crate) enum Verdict {
     },
 }
 
-/// Keys whose policy a transaction of this block set.
+/// Keys whose metadata, such as a policy, a transaction of this block set.
 type Updated = HashSet<(String, WrittenKey)>;
 
-/// Settles key policies that earlier transactions of the block changed.
+/// Settles verdicts that rest on key policies which earlier transactions of the block changed.
 pub(crate) fn settle_key_policies(
     namespaces: &[NamespaceVerdict],
     updated: &mut Updated,
@@ -36,11 +36,9 @@ pub(crate) fn settle_key_policies(
         {
             return Err(invalid.clone());
         }
-        let changed = |key: &&WrittenKey| updated.contains(&(namespace.name.clone(), (*key).clone()));
-        if let Some(key) = namespace.written.iter().find(changed) {
+        if let Some((name, key)) = namespace.asked.iter().find(|key| updated.contains(*key)) {
             let reason = format!(
-                "validation parameters for key [{key}] in namespace [{}] have been changed in this block",
-                namespace.name
+                "validation parameters for key [{key}] in namespace [{name}] have been changed in this block"
             );
             return Err(Invalid::policy(reason));
         }

@@ -4,42 +4,47 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use msp::policy::{CompileError, SignaturePolicy, signed_by_any_member};
+use msp::policy::signed_by_any_member;
 use parking_lot::Mutex;
+use prost::Message;
 use protos::decode_as_go;
 use protos::peer::{ChaincodeData, TxValidationCode as Code};
 
+use crate::action_context::BlockContext;
 use crate::chaincode_names::is_reserved_name;
 use crate::failure::{Failure, Invalid};
-use crate::rules::{ChannelRules, CommittedState};
+use crate::plugins::{ValidationPlugin, ValidationPlugins};
 
-/// The only validation plugin; a chaincode that names another cannot be judged.
+/// The plugin that judges system chaincode.
 const VALIDATION_PLUGIN: &str = "vscc";
 
 /// The namespace that definitions are kept in.
 pub(crate) const LSCC: &str = "lscc";
 
 /// What validation needs of a definition.
-#[derive(Debug)]
 pub(crate) struct Definition {
     /// The version on the ledger; none for a system chaincode.
     pub(crate) version: Option<String>,
-    /// The endorsement policy. One that does not compile is satisfied by nothing.
-    pub(crate) policy: Result<SignaturePolicy, CompileError>,
+    /// The name of the validation plugin.
+    pub(crate) plugin_name: String,
+    /// The plugin, if the peer has it.
+    pub(crate) plugin: Option<Arc<dyn ValidationPlugin>>,
+    /// What the definition says to the plugin: the endorsement policy.
+    pub(crate) policy: Bytes,
 }
 
 /// The definitions as of the last committed block.
 pub(crate) struct Definitions<'a> {
-    state: &'a dyn CommittedState,
-    rules: ChannelRules<'a>,
+    block: &'a BlockContext,
+    plugins: &'a dyn ValidationPlugins,
     read: Mutex<HashMap<String, Arc<Definition>>>,
 }
 
 impl<'a> Definitions<'a> {
-    pub(crate) fn new(state: &'a dyn CommittedState, rules: ChannelRules<'a>) -> Self {
+    pub(crate) fn new(block: &'a BlockContext, plugins: &'a dyn ValidationPlugins) -> Self {
         Self {
-            state,
-            rules,
+            block,
+            plugins,
             read: Mutex::default(),
         }
     }
@@ -49,7 +54,7 @@ impl<'a> Definitions<'a> {
         if let Some(known) = self.read.lock().get(name) {
             return Ok(Arc::clone(known));
         }
-        let system = is_reserved_name(name) && !self.rules.capabilities.lifecycle_v20;
+        let system = is_reserved_name(name) && !self.block.rules.capabilities.lifecycle_v20;
         let definition = Arc::new(if system {
             self.of_system_chaincode()
         } else {
@@ -61,21 +66,14 @@ impl<'a> Definitions<'a> {
 
     /// The definition that LSCC stored, if there is one. Anyone may name any key of LSCC as a chaincode, so what
     /// is there need not be a definition: then the transaction is invalid, and the channel goes on.
-    pub(crate) fn stored(&self, name: &str) -> Result<Option<ChaincodeData>, Failure> {
-        let Some(bytes) = self.state.state(LSCC, name).map_err(Failure::Unreadable)? else {
+    fn stored(&self, name: &str) -> Result<Option<ChaincodeData>, Failure> {
+        let Some(bytes) = self.block.state.state(LSCC, name).map_err(Failure::Unreadable)? else {
             return Ok(None);
         };
         let data = decode_as_go::<ChaincodeData>(bytes);
         data.map(Some).map_err(|error| {
             self.no_definition(format!("lscc's state for [{name}] is no definition: {error}"))
         })
-    }
-
-    /// The collections that LSCC stored for a chaincode, if there are any.
-    pub(crate) fn stored_collections(&self, name: &str) -> Result<Option<Bytes>, Failure> {
-        self.state
-            .state(LSCC, &collection_key(name))
-            .map_err(Failure::Unreadable)
     }
 
     fn on_ledger(&self, name: &str) -> Result<Definition, Failure> {
@@ -93,17 +91,16 @@ impl<'a> Definitions<'a> {
                 "lscc's state for [{name}] is invalid, policy field must be set"
             ));
         }
-        if data.vscc != VALIDATION_PLUGIN {
-            return Err(Failure::UnknownPlugin(data.vscc));
-        }
         Ok(Definition {
             version: Some(data.version),
-            policy: SignaturePolicy::from_bytes(data.policy),
+            plugin: self.plugins.plugin(&data.vscc),
+            plugin_name: data.vscc,
+            policy: data.policy,
         })
     }
 
     fn no_definition(&self, reason: String) -> Failure {
-        let code = if self.rules.capabilities.lifecycle_v20 {
+        let code = if self.block.rules.capabilities.lifecycle_v20 {
             Code::InvalidChaincode
         } else {
             Code::InvalidOtherReason
@@ -112,16 +109,13 @@ impl<'a> Definitions<'a> {
     }
 
     fn of_system_chaincode(&self) -> Definition {
-        let ids = self.rules.config.application_msp_ids();
+        let ids = self.block.rules.config.application_msp_ids();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         Definition {
             version: None,
-            policy: SignaturePolicy::compile(signed_by_any_member(&ids)),
+            plugin: self.plugins.plugin(VALIDATION_PLUGIN),
+            plugin_name: VALIDATION_PLUGIN.to_owned(),
+            policy: signed_by_any_member(&ids).encode_to_vec().into(),
         }
     }
-}
-
-/// The key that the collections of a chaincode are kept under.
-pub(crate) fn collection_key(name: &str) -> String {
-    format!("{name}~collection")
 }

@@ -16,9 +16,20 @@ pub enum ValidationError {
         #[source]
         source: SourceError,
     },
-    /// The definition of a chaincode demands a plugin that this peer does not have.
-    #[error("validation plugin with name {0} wasn't found")]
+    /// The definition of a chaincode demands a plugin that this peer does not have. The text is Fabric's.
+    #[error("plugin with name {0} couldn't be used: plugin with name {0} wasn't found")]
     UnknownPlugin(String),
+    /// A validation plugin came to no verdict.
+    #[error("validation plugin {plugin} came to no verdict on transaction {index}")]
+    Plugin {
+        /// The plugin, as the chaincode's definition names it.
+        plugin: String,
+        /// The transaction's place in the block.
+        index: usize,
+        /// Why.
+        #[source]
+        source: SourceError,
+    },
     /// The channel has agreed on a configuration that this peer cannot work with.
     #[error("channel has a new configuration that this peer does not support, a newer peer is needed")]
     UnsupportedConfig(#[source] SourceError),
@@ -55,6 +66,7 @@ pub(crate) enum Failure {
     /// The peer's, not the transaction's: it stops the block.
     Unreadable(SourceError),
     UnknownPlugin(String),
+    Plugin(String, SourceError),
     UnsupportedConfig(SourceError),
 }
 
@@ -71,6 +83,11 @@ impl Failure {
             Self::Invalid(invalid) => Ok(invalid),
             Self::Unreadable(source) => Err(ValidationError::Ledger { index, source }),
             Self::UnknownPlugin(name) => Err(ValidationError::UnknownPlugin(name)),
+            Self::Plugin(plugin, source) => Err(ValidationError::Plugin {
+                plugin,
+                index,
+                source,
+            }),
             Self::UnsupportedConfig(source) => Err(ValidationError::UnsupportedConfig(source)),
         }
     }

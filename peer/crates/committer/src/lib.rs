@@ -1,18 +1,18 @@
-//! Validates a block's transactions as Fabric's txvalidator and VSCC do: headers, signatures, proposal hashes,
-//! endorsement policies of chaincodes and of single keys, and the rules for deploying chaincode.
+//! Validates a block's transactions as Fabric's txvalidator does: headers, signatures, proposal hashes, which namespaces
+//! may be written; whether that was endorsed as it must be, validation plugins say.
 //!
 //! Not here: versions of what transactions read (MVCC is the ledger's), and applying configurations.
 
 #![forbid(unsafe_code)]
 
+mod action_context;
 mod block;
 mod chaincode_names;
 mod definitions;
-mod endorsements;
 mod envelope;
 mod failure;
-mod lscc_rules;
 mod namespaces;
+mod plugins;
 mod rules;
 mod rwset;
 #[cfg(any(test, feature = "test-support"))]
@@ -23,8 +23,10 @@ mod transaction;
 mod upgrades;
 mod validator;
 
+pub use action_context::{ActionContext, SignedParts};
 pub use chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
 pub use failure::ValidationError;
+pub use plugins::{ValidationPlugin, ValidationPlugins, Verdict};
 pub use rules::{
     ChannelRules, CommittedState, ConfigRefusal, ConfigRules, SourceError, ValidationCapabilities,
 };

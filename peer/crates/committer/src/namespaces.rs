@@ -4,15 +4,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use protos::peer::TxValidationCode as Code;
 
+use crate::action_context::{ActionContext, Asked, BlockContext, Subject};
 use crate::chaincode_names::is_reserved_name;
 use crate::definitions::{Definition, Definitions, LSCC};
-use crate::endorsements::Endorsers;
 use crate::failure::{Failure, Invalid};
-use crate::lscc_rules;
-use crate::rules::{ChannelRules, CommittedState, ValidationCapabilities};
-use crate::rwset::{WrittenKey, check_distinct, is_written, namespace, written_metadata, written_values};
+use crate::plugins::Verdict;
+use crate::rules::ValidationCapabilities;
+use crate::rwset::{WrittenKey, check_distinct, is_written, namespace, written_metadata};
 use crate::transaction::{Action, EndorserTransaction};
 
 /// System chaincodes that chaincode cannot call or that proposals cannot name: nothing writes there.
@@ -24,8 +25,8 @@ const NOT_INVOKABLE_EXTERNALLY: [&str; 2] = ["vscc", "escc"];
 pub(crate) struct NamespaceVerdict {
     pub(crate) name: String,
     pub(crate) result: Result<(), Invalid>,
-    /// The keys whose policies were asked.
-    pub(crate) written: Vec<WrittenKey>,
+    /// The keys whose metadata the verdict rests on, by namespace.
+    pub(crate) asked: Vec<(String, WrittenKey)>,
     /// The keys whose metadata is set.
     pub(crate) metadata: Vec<WrittenKey>,
 }
@@ -33,34 +34,48 @@ pub(crate) struct NamespaceVerdict {
 /// Everything that one transaction is checked against.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
-    pub(crate) rules: ChannelRules<'a>,
-    pub(crate) state: &'a dyn CommittedState,
+    pub(crate) block: &'a Arc<BlockContext>,
     pub(crate) definitions: &'a Definitions<'a>,
 }
 
 impl Scope<'_> {
-    /// Judges every namespace in order, up to the first that is refused.
+    /// Judges every namespace in order, up to the first that is refused. `bytes` are the transaction's, at `position` in
+    /// its block.
     pub(crate) fn judge(
         &self,
-        transaction: &EndorserTransaction,
-        action: &Action,
+        (position, bytes): (usize, &Bytes),
+        transaction: EndorserTransaction,
+        action: Action,
     ) -> Result<Vec<NamespaceVerdict>, Failure> {
-        let capabilities = self.rules.capabilities;
+        let capabilities = self.block.rules.capabilities;
         if capabilities.v1_2_validation || capabilities.lifecycle_v20 {
             action.check_event()?;
         }
         check_distinct(&action.rwset)?;
-        let names = namespaces_to_judge(action, capabilities)?;
-        let endorsers = Endorsers::new(transaction.signed_endorsements(), &self.rules)?;
+        let names = namespaces_to_judge(&action, capabilities)?;
+        let subject = Arc::new(Subject {
+            block: Arc::clone(self.block),
+            position,
+            bytes: bytes.clone(),
+            transaction,
+            action,
+            signers: (names.len() > 1).then(Default::default),
+        });
         let mut verdicts = Vec::with_capacity(names.len());
         for name in names {
-            let result = match self.judge_namespace(&name, transaction, action, &endorsers) {
+            let mut asked = Asked::default();
+            let result = match self.judge_namespace(&name, &subject, &mut asked) {
                 Ok(()) => Ok(()),
                 Err(Failure::Invalid(invalid)) => Err(invalid),
                 Err(other) => return Err(other),
             };
             let refused = result.is_err();
-            verdicts.push(verdict(name, result, action, capabilities));
+            verdicts.push(NamespaceVerdict {
+                metadata: metadata_set(&name, &subject.action, capabilities),
+                asked: asked.metadata,
+                name,
+                result,
+            });
             if refused {
                 break;
             }
@@ -68,25 +83,24 @@ impl Scope<'_> {
         Ok(verdicts)
     }
 
-    fn judge_namespace(
-        &self,
-        name: &str,
-        transaction: &EndorserTransaction,
-        action: &Action,
-        endorsers: &Endorsers,
-    ) -> Result<(), Failure> {
+    fn judge_namespace(&self, name: &str, subject: &Arc<Subject>, asked: &mut Asked) -> Result<(), Failure> {
         let definition = self.definitions.get(name)?;
-        self.check_version(name, &definition, action)?;
-        if self.rules.capabilities.key_level_endorsement {
-            let written = namespace(&action.rwset, name);
-            endorsers.satisfy_keys(name, &definition, written, self.state)?;
-        } else {
-            endorsers.satisfy_definition(name, &definition)?;
+        self.check_version(name, &definition, &subject.action)?;
+        let Some(plugin) = &definition.plugin else {
+            return Err(Failure::UnknownPlugin(definition.plugin_name.clone()));
+        };
+        let context = ActionContext::new(Arc::clone(subject), name.to_owned(), definition.policy.clone());
+        let judged = plugin.validate(context.clone());
+        *asked = context.asked();
+        // the plugin may have made of it what it likes
+        if let Some(unreadable) = asked.failure.take() {
+            return Err(Failure::Unreadable(unreadable));
         }
-        if name == LSCC && action.chaincode == LSCC {
-            lscc_rules::check(self, transaction, action)?;
+        match judged {
+            Ok(Verdict::Valid) => Ok(()),
+            Ok(Verdict::Invalid(reason)) => Err(Invalid::policy(reason).into()),
+            Err(source) => Err(Failure::Plugin(definition.plugin_name.clone(), source)),
         }
-        Ok(())
     }
 
     /// The chaincode that ran must be the one that the channel has now.
@@ -100,32 +114,21 @@ impl Scope<'_> {
             return Ok(());
         };
         let current = name != action.chaincode || *version == action.version;
-        if current || self.rules.capabilities.lifecycle_v20 {
+        if current || self.block.rules.capabilities.lifecycle_v20 {
             return Ok(());
         }
         let reason = format!(
             "chaincode {name}:{}/{} didn't match {name}:{version} in lscc",
-            action.version, self.rules.channel
+            action.version, self.block.rules.channel
         );
         Err(Invalid::new(Code::ExpiredChaincode, reason))
     }
 }
 
-fn verdict(
-    name: String,
-    result: Result<(), Invalid>,
-    action: &Action,
-    capabilities: ValidationCapabilities,
-) -> NamespaceVerdict {
-    let set = namespace(&action.rwset, &name).filter(|_| capabilities.key_level_endorsement);
-    let metadata: Vec<WrittenKey> = set.into_iter().flat_map(written_metadata).collect();
-    let values = set.into_iter().flat_map(written_values);
-    NamespaceVerdict {
-        written: values.chain(metadata.iter().cloned()).collect(),
-        metadata,
-        name,
-        result,
-    }
+/// The keys of a namespace whose metadata the transaction sets.
+fn metadata_set(name: &str, action: &Action, capabilities: ValidationCapabilities) -> Vec<WrittenKey> {
+    let set = namespace(&action.rwset, name).filter(|_| capabilities.key_level_endorsement);
+    set.into_iter().flat_map(written_metadata).collect()
 }
 
 /// The invoked chaincode and every namespace written, each once; refuses writes that nobody may make.

@@ -1,6 +1,7 @@
 //! What validation must know of a channel: its identities, its capabilities, its committed state.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use channelconfig::{ApplicationCapabilities, Bundle};
@@ -8,9 +9,6 @@ use ledger::KvLedger;
 use msp::MspManager;
 use protos::common::ConfigEnvelope;
 use protos::{ChannelId, TxId};
-
-/// The metadata entry that holds a key's endorsement policy.
-const VALIDATION_PARAMETER: &str = "VALIDATION_PARAMETER";
 
 /// An error of whoever answers for the channel.
 pub type SourceError = Box<dyn Error + Send + Sync>;
@@ -45,6 +43,21 @@ impl From<&ApplicationCapabilities> for ValidationCapabilities {
     }
 }
 
+impl ValidationCapabilities {
+    /// Whether one of them is on, by the name of Fabric's method; false for those that validation does not know.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match name {
+            "ForbidDuplicateTXIdInBlock" => self.forbid_duplicate_tx_id_in_block,
+            "V1_1Validation" => self.v1_1_validation,
+            "V1_2Validation" | "CollectionUpgrade" => self.v1_2_validation,
+            "PrivateChannelData" => self.private_channel_data,
+            "V1_3Validation" | "KeyLevelEndorsement" => self.key_level_endorsement,
+            "V2_0Validation" | "LifecycleV20" => self.lifecycle_v20,
+            _ => false,
+        }
+    }
+}
+
 /// Why a configuration is not taken.
 #[derive(Debug)]
 pub enum ConfigRefusal {
@@ -55,7 +68,7 @@ pub enum ConfigRefusal {
 }
 
 /// Judges configuration transactions.
-pub trait ConfigRules: Sync {
+pub trait ConfigRules: Send + Sync {
     /// Whether the channel's next configuration may be this one.
     ///
     /// # Errors
@@ -67,16 +80,16 @@ pub trait ConfigRules: Sync {
 }
 
 /// A channel's configuration, as far as validation asks for it.
-#[derive(Clone, Copy)]
-pub struct ChannelRules<'a> {
+#[derive(Clone)]
+pub struct ChannelRules {
     /// The channel.
-    pub channel: &'a ChannelId,
+    pub channel: ChannelId,
     /// Its MSPs.
-    pub msps: &'a MspManager,
+    pub msps: Arc<MspManager>,
     /// Its application capabilities.
     pub capabilities: ValidationCapabilities,
     /// Its rules for the next configuration.
-    pub config: &'a dyn ConfigRules,
+    pub config: Arc<dyn ConfigRules>,
 }
 
 impl ConfigRules for Bundle {
@@ -93,11 +106,11 @@ impl ConfigRules for Bundle {
     }
 }
 
-impl<'a> From<&'a Bundle> for ChannelRules<'a> {
-    fn from(bundle: &'a Bundle) -> Self {
+impl From<Arc<Bundle>> for ChannelRules {
+    fn from(bundle: Arc<Bundle>) -> Self {
         Self {
-            channel: bundle.channel(),
-            msps: bundle.msp_manager(),
+            channel: bundle.channel().clone(),
+            msps: Arc::clone(bundle.msp_manager()),
             capabilities: (&bundle.application_capabilities()).into(),
             config: bundle,
         }
@@ -105,7 +118,7 @@ impl<'a> From<&'a Bundle> for ChannelRules<'a> {
 }
 
 /// A channel's committed blocks and state.
-pub trait CommittedState: Sync {
+pub trait CommittedState: Send + Sync {
     /// Whether a committed transaction, valid or not, has this id.
     ///
     /// # Errors
@@ -118,21 +131,22 @@ pub trait CommittedState: Sync {
     /// When the ledger cannot be read.
     fn state(&self, namespace: &str, key: &str) -> Result<Option<Bytes>, SourceError>;
 
-    /// The committed endorsement policy of a single key, if it has one.
+    /// A committed metadata entry of a key, if it has one.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    fn validation_parameter(&self, namespace: &str, key: &str) -> Result<Option<Bytes>, SourceError>;
+    fn state_metadata(&self, namespace: &str, key: &str, entry: &str) -> Result<Option<Bytes>, SourceError>;
 
-    /// The committed endorsement policy of a single key of a private collection, if it has one.
+    /// A committed metadata entry of a key of a private collection, if it has one.
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    fn validation_parameter_by_hash(
+    fn private_metadata(
         &self,
         namespace: &str,
         collection: &str,
         key_hash: &[u8],
+        entry: &str,
     ) -> Result<Option<Bytes>, SourceError>;
 }
 
@@ -145,19 +159,20 @@ impl CommittedState for KvLedger {
         Ok(self.new_query_executor().get_state(namespace, key)?)
     }
 
-    fn validation_parameter(&self, namespace: &str, key: &str) -> Result<Option<Bytes>, SourceError> {
+    fn state_metadata(&self, namespace: &str, key: &str, entry: &str) -> Result<Option<Bytes>, SourceError> {
         let mut metadata = self.new_query_executor().get_state_metadata(namespace, key)?;
-        Ok(metadata.remove(VALIDATION_PARAMETER))
+        Ok(metadata.remove(entry))
     }
 
-    fn validation_parameter_by_hash(
+    fn private_metadata(
         &self,
         namespace: &str,
         collection: &str,
         key_hash: &[u8],
+        entry: &str,
     ) -> Result<Option<Bytes>, SourceError> {
         let executor = self.new_query_executor();
         let mut metadata = executor.get_private_data_metadata_by_hash(namespace, collection, key_hash)?;
-        Ok(metadata.remove(VALIDATION_PARAMETER))
+        Ok(metadata.remove(entry))
     }
 }

@@ -58,18 +58,6 @@ impl fmt::Display for WrittenKey {
     }
 }
 
-/// The keys with a new value, public ones first.
-pub(crate) fn written_values(namespace: &NsRwSet) -> impl Iterator<Item = WrittenKey> {
-    let public = namespace.kv.writes.iter();
-    let hashed = namespace.collections.iter().flat_map(|collection| {
-        let writes = collection.hashed.hashed_writes.iter();
-        writes.map(|write| hashed_key(collection, &write.key_hash))
-    });
-    public
-        .map(|write| WrittenKey::Public(write.key.clone()))
-        .chain(hashed)
-}
-
 /// The keys with new metadata, public ones first.
 pub(crate) fn written_metadata(namespace: &NsRwSet) -> impl Iterator<Item = WrittenKey> {
     let public = namespace.kv.metadata_writes.iter();

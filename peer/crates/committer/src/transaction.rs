@@ -8,7 +8,7 @@ use protos::peer::{
     ChaincodeAction, ChaincodeActionPayload, ChaincodeEvent, ChaincodeHeaderExtension, Endorsement,
     ProposalResponsePayload, Transaction, TxValidationCode as Code,
 };
-use protos::{SignedData, UnpackedEnvelope, compute_tx_id, decode_as_go, proposal_hash_at_commit};
+use protos::{UnpackedEnvelope, compute_tx_id, decode_as_go, proposal_hash_at_commit};
 
 use crate::failure::Invalid;
 use crate::rwset::parse;
@@ -86,7 +86,7 @@ impl EndorserTransaction {
         }
         let action: ChaincodeAction =
             self.decode_part(self.action_bytes.clone(), Code::BadResponsePayload)?;
-        let rwset = parse(action.results)?;
+        let rwset = parse(action.results.clone())?;
         let other = |reason: &str| Invalid::new(Code::InvalidOtherReason, reason);
         let named = extension
             .chaincode_id
@@ -113,24 +113,13 @@ impl EndorserTransaction {
             chaincode: executed.name,
             version: executed.version,
             event: action.events,
+            results: action.results,
             rwset,
         })
     }
 
     fn decode_part<M: Message + Default>(&self, bytes: Bytes, code: Code) -> Result<M, Invalid> {
         decode_as_go::<M>(bytes).map_err(|error| Invalid::new(code, error.to_string()))
-    }
-
-    /// The endorsements as signatures over the response payload and the endorser's identity.
-    pub(crate) fn signed_endorsements(&self) -> Vec<SignedData> {
-        let signed = |endorsement: &Endorsement| SignedData {
-            data: [self.response_payload.as_ref(), endorsement.endorser.as_ref()]
-                .concat()
-                .into(),
-            identity: endorsement.endorser.clone(),
-            signature: endorsement.signature.clone(),
-        };
-        self.endorsements.iter().map(signed).collect()
     }
 }
 
@@ -139,6 +128,8 @@ pub(crate) struct Action {
     pub(crate) chaincode: String,
     pub(crate) version: String,
     event: Bytes,
+    /// The encoded read-write set.
+    pub(crate) results: Bytes,
     pub(crate) rwset: TxRwSet,
 }
 

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use protos::decode_as_go;
 use protos::peer::chaincode_spec::Type;
-use protos::peer::{ChaincodeDeploymentSpec, TxValidationCode as Code};
+use protos::peer::{
+    ChaincodeDeploymentSpec, ChaincodeInvocationSpec, ChaincodeProposalPayload, TxValidationCode as Code,
+};
 
-use crate::lscc_rules::invocation_args;
+use crate::definitions::LSCC;
 use crate::transaction::{Action, EndorserTransaction};
 
 /// What a valid transaction ran, and what it upgraded.
@@ -21,7 +23,7 @@ impl Invoked {
     pub(crate) fn new(transaction: &EndorserTransaction, action: &Action) -> Self {
         Self {
             chaincode: action.chaincode.clone(),
-            upgraded: (action.chaincode == "lscc")
+            upgraded: (action.chaincode == LSCC)
                 .then(|| upgraded(transaction))
                 .flatten(),
         }
@@ -31,7 +33,9 @@ impl Invoked {
 /// The chaincode that an LSCC invocation upgrades. Fabric looks only at specifications of type GOLANG here;
 /// others would give another state on this peer than on Fabric's, and MVCC settles them all the same.
 fn upgraded(transaction: &EndorserTransaction) -> Option<String> {
-    let args = invocation_args(transaction).ok()?;
+    let payload = decode_as_go::<ChaincodeProposalPayload>(transaction.proposal_payload.clone()).ok()?;
+    let invocation = decode_as_go::<ChaincodeInvocationSpec>(payload.input).ok()?;
+    let args = invocation.chaincode_spec?.input?.args;
     if args.first()?.as_ref() != b"upgrade" {
         return None;
     }

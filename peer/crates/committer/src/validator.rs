@@ -1,17 +1,21 @@
 //! The validator: every transaction on its own, in parallel, then what their order decides.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use protos::common::{Block, ConfigEnvelope};
 use protos::peer::TxValidationCode as Code;
 use protos::{TxId, UnpackedEnvelope, decode_as_go, wire_message};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::action_context::BlockContext;
 use crate::block::{Verdict, settle_duplicates, settle_key_policies};
 use crate::definitions::Definitions;
 use crate::envelope::{Kind, check_envelope};
 use crate::failure::{Failure, Invalid, ValidationError};
 use crate::namespaces::Scope;
+use crate::plugins::ValidationPlugins;
 use crate::rules::{ChannelRules, CommittedState, ConfigRefusal};
 use crate::transaction::EndorserTransaction;
 use crate::upgrades::{Invoked, settle};
@@ -19,19 +23,22 @@ use crate::upgrades::{Invoked, settle};
 /// Validates blocks on a pool of threads that all channels share.
 pub struct TxValidator {
     pool: ThreadPool,
+    plugins: Arc<dyn ValidationPlugins>,
 }
 
 impl TxValidator {
-    /// Starts the pool. `pool_size` is `peer.validatorPoolSize`; 0 means one thread per processor.
+    /// Starts the pool. `pool_size` is `peer.validatorPoolSize`; 0 means one thread per processor. `plugins` judge whether
+    /// transactions were endorsed as they must be.
     ///
     /// # Errors
     /// When the threads cannot be started.
-    pub fn new(pool_size: usize) -> Result<Self, ValidationError> {
+    pub fn new(pool_size: usize, plugins: Arc<dyn ValidationPlugins>) -> Result<Self, ValidationError> {
         let builder = ThreadPoolBuilder::new()
             .num_threads(pool_size)
             .thread_name(|index| format!("validator-{index}"));
         Ok(Self {
             pool: builder.build().map_err(ValidationError::Pool)?,
+            plugins,
         })
     }
 
@@ -42,8 +49,8 @@ impl TxValidator {
     /// When the peer cannot tell: then nothing may be committed.
     pub fn validate(
         &self,
-        state: &dyn CommittedState,
-        rules: &ChannelRules<'_>,
+        state: Arc<dyn CommittedState>,
+        rules: &ChannelRules,
         block: &Block,
     ) -> Result<Vec<Code>, ValidationError> {
         let data = block
@@ -51,7 +58,9 @@ impl TxValidator {
             .as_ref()
             .map(|data| data.data.as_slice())
             .unwrap_or_default();
-        let verdicts = self.judge(state, rules, data)?;
+        let number = block.header.as_ref().map_or(0, |header| header.number);
+        let context = Arc::new(BlockContext::new(state, rules.clone(), number));
+        let verdicts = self.judge(&context, data)?;
         let mut updated = Default::default();
         let mut codes = Vec::with_capacity(verdicts.len());
         let mut invoked = Vec::with_capacity(verdicts.len());
@@ -78,20 +87,15 @@ impl TxValidator {
         Ok(codes)
     }
 
-    fn judge(
-        &self,
-        state: &dyn CommittedState,
-        rules: &ChannelRules<'_>,
-        data: &[Bytes],
-    ) -> Result<Vec<Verdict>, ValidationError> {
-        let definitions = Definitions::new(state, *rules);
+    fn judge(&self, block: &Arc<BlockContext>, data: &[Bytes]) -> Result<Vec<Verdict>, ValidationError> {
+        let definitions = Definitions::new(block, &*self.plugins);
         let scope = Scope {
-            rules: *rules,
-            state,
+            block,
             definitions: &definitions,
         };
         let judged = self.pool.install(|| {
-            let verdicts = data.par_iter().map(|bytes| judge_transaction(bytes, &scope));
+            let numbered = data.par_iter().enumerate();
+            let verdicts = numbered.map(|numbered| judge_transaction(numbered, &scope));
             verdicts.collect::<Vec<_>>()
         });
         let verdicts = judged.into_iter().enumerate();
@@ -112,7 +116,7 @@ fn not_alone() -> Invalid {
     )
 }
 
-fn code_of(settled: Result<(), Invalid>, rules: &ChannelRules<'_>, block: &Block, index: usize) -> Code {
+fn code_of(settled: Result<(), Invalid>, rules: &ChannelRules, block: &Block, index: usize) -> Code {
     let Err(invalid) = settled else {
         return Code::Valid;
     };
@@ -122,38 +126,48 @@ fn code_of(settled: Result<(), Invalid>, rules: &ChannelRules<'_>, block: &Block
     code
 }
 
-fn judge_transaction(bytes: &Bytes, scope: &Scope<'_>) -> Result<Verdict, Failure> {
-    let checked = check_envelope(bytes, scope.rules.msps)?;
+fn judge_transaction(numbered: (usize, &Bytes), scope: &Scope<'_>) -> Result<Verdict, Failure> {
+    let checked = check_envelope(numbered.1, &scope.block.rules.msps)?;
     match checked.kind {
         Kind::Config => {
             check_channel(&checked.envelope, scope)?;
             check_config(checked.envelope, scope)?;
             Ok(Verdict::Config)
         }
-        Kind::Endorser => judge_endorser_transaction(checked.envelope, scope),
+        Kind::Endorser => judge_endorser_transaction(numbered, checked.envelope, scope),
     }
 }
 
-fn judge_endorser_transaction(envelope: UnpackedEnvelope, scope: &Scope<'_>) -> Result<Verdict, Failure> {
+fn judge_endorser_transaction(
+    numbered: (usize, &Bytes),
+    envelope: UnpackedEnvelope,
+    scope: &Scope<'_>,
+) -> Result<Verdict, Failure> {
     let transaction = EndorserTransaction::new(envelope)?;
     check_channel(&transaction.envelope, scope)?;
     let tx_id = TxId::from(transaction.envelope.channel_header.tx_id.as_str());
-    if scope.state.tx_id_exists(&tx_id).map_err(Failure::Unreadable)? {
+    if scope
+        .block
+        .state
+        .tx_id_exists(&tx_id)
+        .map_err(Failure::Unreadable)?
+    {
         let reason = format!("duplicate transaction id {tx_id}");
         return Err(Invalid::new(Code::DuplicateTxid, reason).into());
     }
-    let action = transaction.action(scope.rules.capabilities.lifecycle_v20)?;
-    let namespaces = scope.judge(&transaction, &action)?;
+    let action = transaction.action(scope.block.rules.capabilities.lifecycle_v20)?;
+    let invoked = Invoked::new(&transaction, &action);
+    let namespaces = scope.judge(numbered, transaction, action)?;
     Ok(Verdict::Endorser {
         tx_id,
         namespaces,
-        invoked: Invoked::new(&transaction, &action),
+        invoked,
     })
 }
 
 fn check_channel(envelope: &UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), Invalid> {
     let channel = envelope.channel_header.channel_id.as_str();
-    if channel == scope.rules.channel.as_str() {
+    if channel == scope.block.rules.channel.as_str() {
         return Ok(());
     }
     Err(Invalid::new(
@@ -165,7 +179,7 @@ fn check_channel(envelope: &UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), I
 fn check_config(envelope: UnpackedEnvelope, scope: &Scope<'_>) -> Result<(), Failure> {
     let bad = |reason: String| Invalid::new(Code::InvalidConfigTransaction, reason);
     let config = decode_as_go::<ConfigEnvelope>(envelope.data).map_err(|error| bad(error.to_string()))?;
-    let judged = scope.rules.config.validate_config(&config);
+    let judged = scope.block.rules.config.validate_config(&config);
     judged.map_err(|refusal| match refusal {
         ConfigRefusal::Invalid(error) => bad(wire_message(&*error)).into(),
         ConfigRefusal::Unsupported(error) => Failure::UnsupportedConfig(error),

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use channel::Channels;
-use protos::peer::ProposalResponse;
+use protos::peer::{ChaincodeInterest, ProposalResponse, Response};
 use protos::{UnpackError, UnpackedProposal, wire_message};
 
 use chaincode::ExecuteOutcome;
 
-use crate::endorse::{endorse, response_payload};
-use crate::executor::{Decorators, Executor};
-use crate::pre_process::{ENDORSEMENT_PLUGIN, Prepared, Stopped, prepare};
+use crate::endorse::{EndorsingPeer, response_payload};
+use crate::executor::{Decorators, EndorseFailure, Endorsed, Endorsers, Executor};
+use crate::pre_process::{Prepared, Stopped, prepare};
 use crate::reply::{self, Fate, RejectedProposal};
 use crate::simulate::{Results, SimulateError, results, simulate};
 
@@ -38,7 +39,8 @@ impl Endorser {
     }
 
     /// Checks, simulates and endorses a proposal. The caller runs it in a task of its own: once begun it goes on
-    /// to its end. `decorators` edit this proposal's input: they may know more of the request than is in it.
+    /// to its end. `decorators` edit this proposal's input and `endorsers` endorse its results: they may know more of the
+    /// request than is in it.
     ///
     /// # Errors
     /// With the text of a gRPC status when the proposal is malformed, or not allowed. Whatever goes
@@ -47,12 +49,16 @@ impl Endorser {
         &self,
         unpacked: Result<UnpackedProposal, UnpackError>,
         decorators: &dyn Decorators,
+        endorsers: Arc<dyn Endorsers>,
     ) -> Result<ProposalResponse, RejectedProposal> {
         let proposal = unpacked.map_err(|error| {
             tracing::warn!(error = wire_message(&error), "proposal does not unpack");
             RejectedProposal::from(error)
         })?;
-        match self.endorse_proposal(Arc::new(proposal), decorators).await {
+        match self
+            .endorse_proposal(Arc::new(proposal), decorators, endorsers)
+            .await
+        {
             Ok(response) => Ok(response),
             Err(Stopped::Rejected(error)) => {
                 tracing::warn!(error = wire_message(&error), "proposal rejected");
@@ -69,6 +75,7 @@ impl Endorser {
         &self,
         proposal: Arc<UnpackedProposal>,
         decorators: &dyn Decorators,
+        endorsers: Arc<dyn Endorsers>,
     ) -> Result<ProposalResponse, Stopped> {
         let parts = Arc::clone(&self.parts);
         let prepared = blocking(move || prepare(&parts.channels, &*parts.chaincodes, proposal)).await?;
@@ -76,8 +83,17 @@ impl Endorser {
         let simulated = simulate(&*self.parts.chaincodes, decorators, &prepared).await;
         let outcome = simulated.map_err(|failure| Stopped::Failed(failure.into()))?;
         drop(release);
-        let parts = Arc::clone(&self.parts);
-        blocking(move || conclude(&parts, &prepared, outcome).map_err(Stopped::Failed)).await
+        let (parts, here) = (Arc::clone(&self.parts), Arc::clone(&endorsers));
+        let concluded =
+            blocking(move || conclude(&parts, prepared, outcome, &*here).map_err(Stopped::Failed)).await?;
+        match concluded {
+            Concluded::Answered(response) => Ok(response),
+            Concluded::Unendorsed(results) => {
+                let made = endorsers.endorse(&results.plugin, &results.payload, &results.peer);
+                let answered = made.await.map_err(|failure| results.failed(failure));
+                Ok(results.endorsed(answered.map_err(Stopped::Failed)?))
+            }
+        }
     }
 }
 
@@ -90,9 +106,10 @@ impl std::fmt::Debug for Endorser {
 /// Turns a chaincode's response into the reply. Reads the ledger and signs.
 fn conclude(
     parts: &Parts,
-    prepared: &Prepared,
+    prepared: Prepared,
     outcome: ExecuteOutcome,
-) -> Result<ProposalResponse, SimulateError> {
+    endorsers: &dyn Endorsers,
+) -> Result<Concluded, SimulateError> {
     let proposal = &prepared.proposal;
     let fate = Fate::of(outcome.response.status, proposal.channel.is_empty());
     let Results { public, interest } = results(&*parts.chaincodes, &prepared.params, &proposal.chaincode)?;
@@ -100,17 +117,56 @@ fn conclude(
         tracing::info!(status = outcome.response.status, "chaincode returned an error");
     }
     if fate == Fate::Plain {
-        return Ok(reply::plain(outcome.response));
+        return Ok(Concluded::Answered(reply::plain(outcome.response)));
     }
     let payload = response_payload(proposal, &prepared.version, &outcome, public);
     if fate == Fate::Error {
-        return Ok(reply::unendorsed(outcome.response, payload, interest));
+        let answer = reply::unendorsed(outcome.response, payload, interest);
+        return Ok(Concluded::Answered(answer));
     }
-    if prepared.endorsement_plugin != ENDORSEMENT_PLUGIN {
-        return Err(SimulateError::Plugin(prepared.endorsement_plugin.clone()));
+    let results = Unendorsed {
+        peer: EndorsingPeer::new(&parts.channels, &proposal.channel),
+        plugin: prepared.endorsement_plugin,
+        response: outcome.response,
+        payload,
+        interest,
+    };
+    match endorsers.endorse_here(&results.plugin, &results.payload, &results.peer) {
+        Some(Ok(made)) => Ok(Concluded::Answered(results.endorsed(made))),
+        Some(Err(failure)) => Err(results.failed(failure)),
+        None => Ok(Concluded::Unendorsed(results)),
     }
-    let endorsement = endorse(parts.channels.local_msp().signer(), &payload)?;
-    Ok(reply::endorsed(outcome.response, payload, interest, endorsement))
+}
+
+/// What a chaincode's response has become.
+enum Concluded {
+    Answered(ProposalResponse),
+    /// The plugin that endorses it runs elsewhere.
+    Unendorsed(Unendorsed),
+}
+
+/// Results that wait for their endorsement.
+struct Unendorsed {
+    peer: EndorsingPeer,
+    /// The name of the plugin.
+    plugin: String,
+    response: Response,
+    payload: Bytes,
+    interest: Option<ChaincodeInterest>,
+}
+
+impl Unendorsed {
+    fn endorsed(self, made: Endorsed) -> ProposalResponse {
+        let payload = made.payload.unwrap_or(self.payload);
+        reply::endorsed(self.response, payload, self.interest, made.endorsement)
+    }
+
+    fn failed(&self, failure: EndorseFailure) -> SimulateError {
+        match failure {
+            EndorseFailure::Unknown => SimulateError::Plugin(self.plugin.clone()),
+            EndorseFailure::Failed(error) => SimulateError::Endorsing(error),
+        }
+    }
 }
 
 /// Ends a simulation on every way out: what still holds on to it can read no more.

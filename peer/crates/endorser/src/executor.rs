@@ -1,15 +1,18 @@
-//! What the endorser asks of others: chaincode to be run, input to be decorated.
+//! What the endorser asks of others: chaincode to be run, input to be decorated, results to be endorsed.
 
 use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chaincode::{
     ChaincodeSupport, DefinitionError, ExecuteError, ExecuteOutcome, Invocation, LIFECYCLE, LSCC,
     TransactionParams,
 };
 use protos::UnpackedProposal;
-use protos::peer::{ChaincodeData, ChaincodeInput};
+use protos::peer::{ChaincodeData, ChaincodeInput, Endorsement};
+
+use crate::endorse::EndorsingPeer;
 
 /// Runs chaincode.
 #[async_trait]
@@ -84,4 +87,46 @@ pub trait Decorators: Send + Sync {
         proposal: &UnpackedProposal,
         input: ChaincodeInput,
     ) -> Result<ChaincodeInput, Box<dyn Error + Send + Sync>>;
+}
+
+/// What an endorsement plugin made.
+#[derive(Clone, Debug)]
+pub struct Endorsed {
+    /// The endorsement.
+    pub endorsement: Endorsement,
+    /// The payload that was endorsed, if it is not the given one.
+    pub payload: Option<Bytes>,
+}
+
+/// Why a plugin did not endorse.
+#[derive(Debug)]
+pub enum EndorseFailure {
+    /// There is no plugin of this name.
+    Unknown,
+    /// It failed or refused.
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+/// The configured endorsement plugins, for one request.
+#[async_trait]
+pub trait Endorsers: Send + Sync {
+    /// Has a plugin endorse a payload on this thread, where blocking is allowed. `None`: it runs on threads of its own,
+    /// and [`Endorsers::endorse`] waits for it.
+    fn endorse_here(
+        &self,
+        plugin: &str,
+        payload: &Bytes,
+        peer: &EndorsingPeer,
+    ) -> Option<Result<Endorsed, EndorseFailure>>;
+
+    /// Has a plugin endorse a payload on its own threads.
+    ///
+    /// # Errors
+    /// When it does not endorse.
+    async fn endorse(
+        &self,
+        plugin: &str,
+        payload: &Bytes,
+        peer: &EndorsingPeer,
+    ) -> Result<Endorsed, EndorseFailure>;
 }

@@ -1,6 +1,7 @@
 //! The endorser: checks a proposal, simulates it, endorses the result and answers the client.
 //!
-//! Not here: gRPC and the auth filters before it (the peer), running chaincode (`chaincode`).
+//! Not here: gRPC and the auth filters before it (the peer), running chaincode (`chaincode`), signing (endorsement
+//! plugins).
 
 #![forbid(unsafe_code)]
 
@@ -17,8 +18,9 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use endorse::EndorsingPeer;
 pub use endorser::{Endorser, Parts};
-pub use executor::{Decorators, Executor};
+pub use executor::{Decorators, EndorseFailure, Endorsed, Endorsers, Executor};
 pub use interest::InterestError;
 pub use pre_process::PreProcessError;
 pub use reply::RejectedProposal;

@@ -17,8 +17,8 @@ const PROPOSE: &str = "peer/Propose";
 const WITHOUT_SIMULATOR: [&str; 2] = ["qscc", "cscc"];
 /// The version that endorsements of system chaincode bear.
 const SYSTEM_VERSION: &str = "syscc";
-/// The name of the only endorsement plugin.
-pub(crate) const ENDORSEMENT_PLUGIN: &str = "escc";
+/// The plugin that endorses what system chaincode did.
+const ENDORSEMENT_PLUGIN: &str = "escc";
 
 /// Why a proposal is rejected before anything runs. The texts are Fabric's.
 #[derive(Debug, thiserror::Error)]

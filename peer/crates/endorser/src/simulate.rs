@@ -7,7 +7,6 @@ use chaincode::{
     DefinitionError, ExecuteError, ExecuteOutcome, Invocation, InvocationKind, TransactionParams,
 };
 use ledger::SimulationError;
-use msp::SignError;
 use protos::peer::{ChaincodeInput, ChaincodeInterest};
 use protos::{ChaincodeId, clamped};
 
@@ -47,9 +46,9 @@ pub enum SimulateError {
         "endorsing with plugin failed: plugin with name {0} could not be used: plugin with name {0} wasn't found"
     )]
     Plugin(String),
-    /// The signer failed.
-    #[error("endorsing with plugin failed")]
-    Sign(#[source] SignError),
+    /// The plugin failed or refused.
+    #[error("endorsing with plugin failed: {}", protos::wire_message(&**.0))]
+    Endorsing(Box<dyn Error + Send + Sync>),
     /// A task broke off; a bug. The client learns no more than that.
     #[error("internal error")]
     Broken,

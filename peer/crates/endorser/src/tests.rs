@@ -17,13 +17,13 @@ use chaincode::{
 };
 use channel::{Channel, Channels};
 use committer::TxValidator;
-use committer::test_support::{TestNetwork, TestProposal};
+use committer::test_support::{PolicyPlugins, TestNetwork, TestProposal};
 use ledger::{Config, LedgerProvider};
 use parking_lot::Mutex;
-use protos::peer::{ChaincodeData, ChaincodeEvent, ChaincodeInput, ProposalResponse, Response};
+use protos::peer::{ChaincodeData, ChaincodeEvent, ChaincodeInput, Endorsement, ProposalResponse, Response};
 use protos::{ChaincodeId, UnpackedProposal};
 
-use crate::{Decorators, Endorser, Executor, Parts};
+use crate::{Decorators, EndorseFailure, Endorsed, Endorser, Endorsers, EndorsingPeer, Executor, Parts};
 
 const CHANNEL: &str = "mychannel";
 
@@ -137,6 +137,51 @@ impl Decorators for FakeDecorators {
     }
 }
 
+/// Under the name `escc` one that signs where it is called, and under `elsewhere` one that puts another payload in
+/// place of the given one; `sick` fails.
+struct FakeEndorsers;
+
+fn signed(peer: &EndorsingPeer, payload: &Bytes) -> Endorsed {
+    let endorser = peer.serialized_identity();
+    let signature = peer.sign(&[payload, &endorser]).unwrap();
+    Endorsed {
+        endorsement: Endorsement { endorser, signature },
+        payload: None,
+    }
+}
+
+#[async_trait]
+impl Endorsers for FakeEndorsers {
+    fn endorse_here(
+        &self,
+        plugin: &str,
+        payload: &Bytes,
+        peer: &EndorsingPeer,
+    ) -> Option<Result<Endorsed, EndorseFailure>> {
+        match plugin {
+            "escc" => Some(Ok(signed(peer, payload))),
+            "elsewhere" | "sick" => None,
+            _ => Some(Err(EndorseFailure::Unknown)),
+        }
+    }
+
+    async fn endorse(
+        &self,
+        plugin: &str,
+        _payload: &Bytes,
+        peer: &EndorsingPeer,
+    ) -> Result<Endorsed, EndorseFailure> {
+        if plugin == "sick" {
+            return Err(EndorseFailure::Failed("no key today".into()));
+        }
+        let other = Bytes::from_static(b"other payload");
+        Ok(Endorsed {
+            payload: Some(other.clone()),
+            ..signed(peer, &other)
+        })
+    }
+}
+
 fn status(status: i32) -> Response {
     Response {
         status,
@@ -183,13 +228,17 @@ impl Scene {
 
     async fn response(&self, proposal: &TestProposal) -> ProposalResponse {
         let unpacked = Ok(proposal.unpack());
-        let answered = self.endorser.process_proposal(unpacked, &self.decorators).await;
+        let endorsers = Arc::new(FakeEndorsers);
+        let answered = self
+            .endorser
+            .process_proposal(unpacked, &self.decorators, endorsers)
+            .await;
         answered.unwrap_or_else(|rejected| panic!("rejected: {rejected}"))
     }
 
     async fn rejection(&self, proposal: &TestProposal) -> String {
         self.endorser
-            .process_proposal(Ok(proposal.unpack()), &self.decorators)
+            .process_proposal(Ok(proposal.unpack()), &self.decorators, Arc::new(FakeEndorsers))
             .await
             .unwrap_err()
             .text
@@ -212,7 +261,7 @@ impl Scene {
 /// The channels of a peer of the first organisation, one joined.
 fn channels(network: &TestNetwork) -> Arc<Channels> {
     let provider = LedgerProvider::open(Config::new(network.folder().join("ledgers"))).unwrap();
-    let validator = Arc::new(TxValidator::new(1).unwrap());
+    let validator = Arc::new(TxValidator::new(1, Arc::new(PolicyPlugins)).unwrap());
     let channels = Channels::open(provider, network.org1.local_msp(), validator).unwrap();
     channels.join(network.genesis(CHANNEL)).unwrap();
     Arc::new(channels)

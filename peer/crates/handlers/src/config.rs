@@ -22,12 +22,12 @@ pub struct Config {
     /// The language platforms.
     #[serde(deserialize_with = "null_is_default")]
     pub platforms: Vec<Entry>,
-    /// Endorsement plugins; for now only what Fabric ships.
-    #[serde(deserialize_with = "null_is_default")]
-    pub endorsers: BTreeMap<String, BuiltIn>,
-    /// Validation plugins; for now only what Fabric ships.
-    #[serde(deserialize_with = "null_is_default")]
-    pub validators: BTreeMap<String, BuiltIn>,
+    /// Endorsement plugins, by the name that chaincode definitions spell.
+    #[serde(deserialize_with = "named")]
+    pub endorsers: BTreeMap<String, Entry>,
+    /// Validation plugins, by the name that chaincode definitions spell.
+    #[serde(deserialize_with = "named")]
+    pub validators: BTreeMap<String, Entry>,
     /// Whether every entry must carry a `sha256`.
     pub require_pins: bool,
     /// Compilers whose plugins are refused: beginnings of `rustc -V`.
@@ -232,20 +232,24 @@ pub enum OnError {
     Skip,
 }
 
-/// An endorsement or validation entry in Fabric's form.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BuiltIn {
-    /// Name of the factory.
-    pub name: String,
-    /// Path of a library; must be empty for now.
-    #[serde(default, deserialize_with = "null_is_default")]
-    pub library: String,
+/// Entries by name. What Fabric has built in has no `library`, and stock files say nothing else of it: without
+/// `executor` such a plugin runs where the call is made, as Fabric's does. One from a file runs isolated.
+fn named<'de, D>(deserializer: D) -> Result<BTreeMap<String, Entry>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let sections = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?.unwrap_or_default();
+    let mut entries = BTreeMap::new();
+    for (name, section) in sections {
+        let unstated = section.get("executor").is_none();
+        let mut entry = Entry::deserialize(section).map_err(D::Error::custom)?;
+        if unstated && entry.library.as_os_str().is_empty() {
+            entry.executor = Executor::Inline;
+        }
+        entries.insert(name, entry);
+    }
+    Ok(entries)
 }
-
-/// What `endorsers` and `validators` may contain: plugin name, factory name (Fabric's sampleconfig).
-pub(crate) const BUILT_IN_ENDORSERS: (&str, &str) = ("escc", "DefaultEndorsement");
-pub(crate) const BUILT_IN_VALIDATORS: (&str, &str) = ("vscc", "DefaultValidation");
 
 fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -276,6 +280,12 @@ mod tests {
         );
         assert_eq!(config.decorators[0].executor, Executor::Isolated);
         assert_eq!(config.max_reloads, 200);
+        let own = json!({"library": "/opt/own.so", "name": "Own", "timeoutMs": 5, "config": {"a": 1}});
+        let config: Config =
+            serde_json::from_value(json!({"endorsers": {"escc": {"name": "E"}, "own": own}})).unwrap();
+        let executors = config.endorsers.values().map(|entry| entry.executor);
+        assert!(executors.eq([Executor::Inline, Executor::Isolated]));
+        assert_eq!(config.endorsers["own"].timeout_ms, Some(5));
     }
 
     #[test]

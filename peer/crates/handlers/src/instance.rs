@@ -10,6 +10,7 @@ use crate::threads::{MAX_REPLACEMENTS, Recovery, Running, Shape, Threads};
 use crate::watchdog::watched;
 use abi_stable::std_types::RResult;
 use async_ffi::FfiFuture;
+use futures::executor::block_on;
 use futures::poll;
 use plugin_api::{Code, PluginError, Res};
 use serde::Serialize;
@@ -17,8 +18,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::task::JoinError;
 use tracing::{error, warn};
 
 /// Calls of one instance at the same time.
@@ -27,6 +30,10 @@ const MAX_IN_FLIGHT: usize = 256;
 const DECORATOR_THREADS: usize = 4;
 /// Threads of a platform; packing and unpacking needs memory.
 const PLATFORM_THREADS: usize = 4;
+/// Threads of an isolated endorsement plugin: what waits for a key store elsewhere needs more than processors.
+const ENDORSEMENT_THREADS: usize = 16;
+/// Threads of an isolated validation plugin: as many transactions as a block's validation has at a time, at most.
+const VALIDATION_THREADS: usize = 16;
 
 /// What `peer plugin list` shows of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -160,14 +167,18 @@ impl<T: Send + 'static> Instance<T> {
             (Kind::AuthFilter, Executor::Isolated) => Some(Shape::Futures),
             (Kind::Decorator, Executor::Isolated) => Some(Shape::Blocking(DECORATOR_THREADS)),
             (Kind::Platform, _) => Some(Shape::Blocking(PLATFORM_THREADS)),
-            (Kind::AuthFilter | Kind::Decorator, Executor::Inline) => None,
+            (Kind::Endorsement, Executor::Isolated) => Some(Shape::Blocking(ENDORSEMENT_THREADS)),
+            (Kind::Validation, Executor::Isolated) => Some(Shape::Blocking(VALIDATION_THREADS)),
+            (_, Executor::Inline) => None,
         };
+        let number = CONSTRUCTED.fetch_add(1, Ordering::Relaxed);
+        let info = PluginInfo { number, ..info };
         Self {
             name,
             timeout: Duration::from_millis(info.timeout_ms),
             breaker: Breaker::new(info.quarantine.into()),
             info,
-            number: CONSTRUCTED.fetch_add(1, Ordering::Relaxed),
+            number,
             origin,
             object: Some(object),
             threads: shape.map(|shape| Threads::new(name, shape)),
@@ -201,6 +212,16 @@ impl<T: Send + 'static> Instance<T> {
         self.threads.as_ref().map_or(0, Threads::stuck)
     }
 
+    /// How many threads there are for those kinds whose breaker nobody asks. A platform's calls are rare, and each has its
+    /// own sources. What a validation plugin fails on stops its channel anyhow, and other channels need it.
+    fn without_breaker(&self) -> Option<usize> {
+        match self.info.kind {
+            Kind::Platform => Some(PLATFORM_THREADS),
+            Kind::Validation => Some(VALIDATION_THREADS),
+            Kind::AuthFilter | Kind::Decorator | Kind::Endorsement => None,
+        }
+    }
+
     /// A place for one call, unless the instance cannot be called now.
     pub(crate) fn admit(&self) -> Result<Place, PluginError> {
         let place = Place(Arc::clone(&self.in_flight));
@@ -209,7 +230,10 @@ impl<T: Send + 'static> Instance<T> {
             "has been given up until the next reload"
         } else if before >= MAX_IN_FLIGHT {
             "has too many calls under way"
-        } else if self.info.kind == Kind::Platform && self.stuck() >= PLATFORM_THREADS {
+        } else if self
+            .without_breaker()
+            .is_some_and(|threads| self.stuck() >= threads)
+        {
             "has no thread left: calls that were given up still occupy them"
         } else if !self.breaker.admits() {
             "is in quarantine after repeated failures"
@@ -298,6 +322,47 @@ impl<T: Send + 'static> Instance<T> {
         self.conclude(started.elapsed(), ended)
     }
 
+    /// Runs a call that blocks where the instance is meant to run, and blocks until its end or its deadline. On the
+    /// caller's own thread nothing ends a call that hangs.
+    pub(crate) fn run_here<R: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&T) -> Res<R> + Send + 'static,
+    ) -> Result<R, PluginError>
+    where
+        T: Sync,
+    {
+        let place = self.admit()?;
+        let started = Instant::now();
+        let Some(threads) = &self.threads else {
+            let answer = self.call(call).and_then(RResult::into_result);
+            drop(place);
+            return self.conclude(started.elapsed(), Ended::Answered(answer.into()));
+        };
+        let (answer, answered) = channel();
+        let instance = Arc::clone(self);
+        let running = threads.spawn_blocking(move || {
+            let _place = place;
+            let said = instance.call(call).and_then(RResult::into_result);
+            // nobody is there to hear it after the deadline
+            answer.send(said).ok()
+        });
+        let ended = match running {
+            None => Ended::Answered(RResult::RErr(self.failure("has no threads"))),
+            // given up when it is dropped
+            Some(mut running) => match answered.recv_timeout(self.timeout) {
+                Ok(said) => {
+                    // it leaves its thread right now, and must not count as one that hangs there
+                    let left: Result<_, JoinError> = block_on(&mut running.task);
+                    drop(left);
+                    Ended::Answered(said.into())
+                }
+                Err(RecvTimeoutError::Timeout) => Ended::Late,
+                Err(RecvTimeoutError::Disconnected) => Ended::Panicked,
+            },
+        };
+        self.conclude(started.elapsed(), ended)
+    }
+
     async fn wait<R>(
         &self,
         patience: Patience,
@@ -344,8 +409,7 @@ impl<T: Send + 'static> Instance<T> {
             ?outcome,
             "plugin call failed"
         );
-        // nobody asks a platform's breaker: its calls are rare, and each has its own sources
-        if self.info.kind == Kind::Platform {
+        if self.without_breaker().is_some() {
             return;
         }
         match self.breaker.failed() {

@@ -1,4 +1,4 @@
-//! Plugins: finds, checks, loads and runs auth filters, decorators and platforms.
+//! Plugins: finds, checks, loads and runs auth filters, decorators, platforms, endorsement and validation plugins.
 //!
 //! The only crate of the peer that sees `plugin-api`; its types end here. No plugin is known by name:
 //! `peer.handlers` of core.yaml says which ones there are.
@@ -13,6 +13,7 @@ mod crash;
 mod current;
 mod deadline;
 mod decorator_chain;
+mod endorsers;
 mod host;
 mod input_editor;
 mod instance;
@@ -32,15 +33,15 @@ mod request;
 mod section;
 mod shadow;
 mod threads;
+mod validators;
 mod watchdog;
 
 pub use auth_chain::AuthChain;
 pub use binding::{Applies, Question};
-pub use config::{
-    BuiltIn, Config, Entry, Executor, Match, Mode, OnError, Patterns, Quarantine, QuarantinePolicy,
-};
+pub use config::{Config, Entry, Executor, Match, Mode, OnError, Patterns, Quarantine, QuarantinePolicy};
 pub use crash::report_crashes;
 pub use decorator_chain::{DecorateError, DecoratorChain};
+pub use endorsers::{EndorseError, Endorsed, Endorsers, EndorsingPeer};
 pub use instance::PluginInfo;
 pub use kind::Kind;
 pub use load_error::{LoadError, LoadErrors, Refusal};
@@ -53,3 +54,4 @@ pub use rejection::Rejection;
 pub use reload::{Change, Reload, What};
 pub use request::{Lookup, Metadata, ParsedRequest, Said};
 pub use section::SectionFault;
+pub use validators::{JudgedAction, Signed, ValidateError, Validator, Validators, Verdict};

@@ -1,11 +1,10 @@
 //! [`Loader`]: from the entries of one configuration to instances, or to all that is wrong with them.
 
+mod named;
+
 use crate::auth_chain::BoundFilter;
 use crate::binding::Binding;
-use crate::config::{
-    BUILT_IN_ENDORSERS, BUILT_IN_VALIDATORS, BuiltIn, Config, Entry, Mode, OnError, Quarantine,
-    QuarantinePolicy,
-};
+use crate::config::{Config, Entry, Mode, OnError, Quarantine, QuarantinePolicy};
 use crate::current::intern;
 use crate::deadline::{LOADING, within};
 use crate::decorator_chain::DecoratorInstance;
@@ -21,7 +20,9 @@ use crate::plugin_set::PluginSet;
 use crate::rejection::bounded;
 use abi_stable::std_types::{ROption, RSlice, RStr, Tuple2};
 use parking_lot::Mutex;
-use plugin_api::{Code, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res};
+use plugin_api::{
+    Code, EndorsementObject, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res, ValidationObject,
+};
 use serde_json::Value;
 use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,14 @@ pub(crate) struct Loaded {
     pub(crate) decorators: Vec<DecoratorInstance>,
     /// By chaincode type.
     pub(crate) platforms: BTreeMap<String, Platform>,
+    /// By the name that chaincode definitions spell.
+    pub(crate) endorsers: Named<EndorsementObject>,
+    /// By the name that chaincode definitions spell.
+    pub(crate) validators: Named<ValidationObject>,
 }
+
+/// Instances by name.
+pub(crate) type Named<T> = BTreeMap<String, Arc<Instance<T>>>;
 
 /// The loading of one configuration.
 pub(crate) struct Loader<'a> {
@@ -84,6 +92,8 @@ impl Shared {
 struct Candidate<'a> {
     entry: &'a Entry,
     kind: Kind,
+    /// The instance's name.
+    name: String,
     config_path: String,
     file: Option<PathBuf>,
 }
@@ -117,12 +127,23 @@ impl<'a> Loader<'a> {
     pub(crate) fn load(mut self) -> Result<Loaded, LoadErrors> {
         let config = self.config;
         self.denied_toolchains();
-        self.built_in("endorsers", &config.endorsers, BUILT_IN_ENDORSERS);
-        self.built_in("validators", &config.validators, BUILT_IN_VALIDATORS);
         let filters = self.all(Kind::AuthFilter, &config.auth_filters, Self::auth_filter);
         let decorators = self.all(Kind::Decorator, &config.decorators, Self::decorator);
         let platforms = self.all(Kind::Platform, &config.platforms, Self::platform);
         let platforms = self.by_type(platforms);
+        let running = self.running;
+        let endorsers = self.named(
+            Kind::Endorsement,
+            &config.endorsers,
+            |name, origin| running.endorsers.kept(name, origin),
+            |module| module.new_endorsement().unwrap_or(ROption::RNone),
+        );
+        let validators = self.named(
+            Kind::Validation,
+            &config.validators,
+            |name, origin| running.validators.kept(name, origin),
+            |module| module.new_validation().unwrap_or(ROption::RNone),
+        );
         if !self.refusals.is_empty() {
             return Err(LoadErrors(self.refusals));
         }
@@ -130,6 +151,8 @@ impl<'a> Loader<'a> {
             filters,
             decorators,
             platforms,
+            endorsers,
+            validators,
         })
     }
 
@@ -142,31 +165,40 @@ impl<'a> Loader<'a> {
         let mut made = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
             let config_path = format!("peer.handlers.{}[{index}]", kind.key());
-            let mut candidate = Candidate {
+            let candidate = Candidate {
                 entry,
                 kind,
+                name: entry.name.clone(),
                 config_path,
                 file: None,
             };
-            match self
-                .claim_name(&candidate)
-                .and_then(|()| make(self, &mut candidate))
-            {
-                Ok(one) => made.push(one),
-                Err(error) => self.refusals.push(Refusal {
-                    config_path: candidate.config_path,
-                    name: entry.name.clone(),
-                    file: candidate.file,
-                    error,
-                }),
-            }
+            made.extend(self.one(candidate, &make));
         }
         made
     }
 
+    fn one<T>(
+        &mut self,
+        mut candidate: Candidate<'a>,
+        make: impl Fn(&Self, &mut Candidate<'a>) -> Result<T, LoadError>,
+    ) -> Option<T> {
+        let made = self
+            .claim_name(&candidate)
+            .and_then(|()| make(self, &mut candidate));
+        made.map_err(|error| {
+            self.refusals.push(Refusal {
+                config_path: candidate.config_path,
+                name: candidate.entry.name.clone(),
+                file: candidate.file,
+                error,
+            });
+        })
+        .ok()
+    }
+
     fn claim_name(&mut self, candidate: &Candidate<'_>) -> Result<(), LoadError> {
-        let name = &candidate.entry.name;
-        if name.is_empty() {
+        let name = &candidate.name;
+        if name.is_empty() || candidate.entry.name.is_empty() {
             return Err(wrong("a name", "an empty one"));
         }
         match self.names.insert(name.clone(), candidate.config_path.clone()) {
@@ -187,27 +219,6 @@ impl<'a> Loader<'a> {
                 error: wrong(
                     "a compiler with its version, such as \"rustc 1.98.0\"",
                     format!("{denied:?}"),
-                ),
-            });
-        }
-    }
-
-    fn built_in(&mut self, key: &str, entries: &BTreeMap<String, BuiltIn>, known: (&str, &str)) {
-        for (name, built_in) in entries {
-            if (name.as_str(), built_in.name.as_str()) == known && built_in.library.is_empty() {
-                continue;
-            }
-            let (known_name, known_factory) = known;
-            self.refusals.push(Refusal {
-                config_path: format!("peer.handlers.{key}.{name}"),
-                name: built_in.name.clone(),
-                file: None,
-                error: wrong(
-                    format!("only {known_name} with name {known_factory} and no library (others come later)"),
-                    format!(
-                        "{name} with name {} and library {:?}",
-                        built_in.name, built_in.library
-                    ),
                 ),
             });
         }
@@ -322,7 +333,7 @@ impl<'a> Loader<'a> {
     ) -> Result<(Arc<Instance<T>>, PluginInfo), LoadError> {
         let library = self.library(candidate)?;
         let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new());
-        if let Some(kept) = kept(&candidate.entry.name, &origin) {
+        if let Some(kept) = kept(&candidate.name, &origin) {
             let info = described_as(candidate, &library, &kept);
             return Ok((kept, info));
         }
@@ -331,7 +342,7 @@ impl<'a> Loader<'a> {
             given => given.clone(),
         };
         let setup = Setup {
-            name: candidate.entry.name.clone(),
+            name: candidate.name.clone(),
             config: &config,
             facts: &[],
         };
@@ -470,11 +481,13 @@ fn quarantine(candidate: &Candidate<'_>, allowed: &[QuarantinePolicy]) -> Result
 /// Refuses what makes no sense for a kind that is not about single proposals.
 fn everywhere(candidate: &Candidate<'_>) -> Result<(), LoadError> {
     let entry = candidate.entry;
+    // endorsement plugins are called often enough to be switched off
+    let has_quarantine = candidate.kind == Kind::Endorsement;
     let found = if !entry.applies_to.is_empty() {
         "match"
     } else if entry.mode != Mode::Enforce {
         "mode"
-    } else if entry.quarantine != Quarantine::default() {
+    } else if entry.quarantine != Quarantine::default() && !has_quarantine {
         "quarantine"
     } else {
         return Ok(());
@@ -506,7 +519,7 @@ fn describe(candidate: &Candidate<'_>, library: &Library) -> PluginInfo {
     let timeout = candidate.kind.default_timeout();
     let file = candidate.file.as_deref().unwrap_or(Path::new(""));
     PluginInfo {
-        instance: entry.name.clone(),
+        instance: candidate.name.clone(),
         kind: candidate.kind,
         plugin: library.note.name().to_owned(),
         version: library.note.version().to_owned(),

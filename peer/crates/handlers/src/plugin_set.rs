@@ -3,9 +3,11 @@
 use crate::auth_chain::AuthChain;
 use crate::binding::{Applies, Question};
 use crate::decorator_chain::DecoratorChain;
+use crate::endorsers::Endorsers;
 use crate::instance::PluginInfo;
 use crate::metrics::PluginStats;
 use crate::platforms::Platforms;
+use crate::validators::Validators;
 use serde::Serialize;
 
 /// The plugins that are in force together.
@@ -19,6 +21,10 @@ pub struct PluginSet {
     pub decorators: DecoratorChain,
     /// The language platforms.
     pub platforms: Platforms,
+    /// The endorsement plugins.
+    pub endorsers: Endorsers,
+    /// The validation plugins.
+    pub validators: Validators,
 }
 
 /// Whether a plugin has a say in what a [`Question`] describes.
@@ -33,12 +39,15 @@ pub struct Explained {
 }
 
 impl PluginSet {
-    /// The plugins in the order of the configuration (platforms by type).
+    /// The plugins in the order of the configuration (platforms by type, endorsement and validation plugins by
+    /// name).
     pub fn list(&self) -> Vec<PluginInfo> {
         self.auth
             .infos()
             .chain(self.decorators.infos())
             .chain(self.platforms.infos())
+            .chain(self.endorsers.infos())
+            .chain(self.validators.infos())
             .cloned()
             .collect()
     }
@@ -49,6 +58,8 @@ impl PluginSet {
             .stats()
             .chain(self.decorators.stats())
             .chain(self.platforms.stats())
+            .chain(self.endorsers.stats())
+            .chain(self.validators.stats())
             .collect()
     }
 

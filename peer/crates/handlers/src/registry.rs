@@ -3,6 +3,7 @@
 use crate::auth_chain::AuthChain;
 use crate::config::Config;
 use crate::decorator_chain::DecoratorChain;
+use crate::endorsers::Endorsers;
 use crate::instance::PluginInfo;
 use crate::load_error::LoadErrors;
 use crate::loading::{Loaded, Loader, Shared};
@@ -11,6 +12,7 @@ use crate::platforms::Platforms;
 use crate::plugin_host::Mapped;
 use crate::plugin_set::PluginSet;
 use crate::reload::{Reload, changes};
+use crate::validators::Validators;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -71,12 +73,16 @@ impl Registry {
             filters,
             decorators,
             platforms,
+            endorsers,
+            validators,
         } = Loader::new(config, own_dirs, &self.inner.shared, &running).load()?;
         let next = Arc::new(PluginSet {
             generation: running.generation.saturating_add(1),
             auth: AuthChain::new(filters),
             decorators: DecoratorChain::new(decorators),
             platforms: Platforms::new(platforms),
+            endorsers: Endorsers::new(endorsers),
+            validators: Validators::new(validators),
         });
         let reload = Reload {
             generation: next.generation,
@@ -107,6 +113,16 @@ impl Registry {
     /// The language platforms of now.
     pub fn platforms(&self) -> Platforms {
         self.current().platforms.clone()
+    }
+
+    /// The endorsement plugins of now.
+    pub fn endorsers(&self) -> Endorsers {
+        self.current().endorsers.clone()
+    }
+
+    /// The validation plugins of now.
+    pub fn validators(&self) -> Validators {
+        self.current().validators.clone()
     }
 
     /// What is loaded, see [`PluginSet::list`].

@@ -1,6 +1,6 @@
 //! Reads `peer.handlers` and names every fault in it, where serde would stop at the first.
 
-use crate::config::{BuiltIn, Config, Entry};
+use crate::config::{Config, Entry};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -28,7 +28,6 @@ const ENTRY: [&str; 10] = [
     "mode",
     "quarantine",
 ];
-const BUILT_IN: [&str; 2] = ["name", "library"];
 
 /// A fault in `peer.handlers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +82,7 @@ impl Reading {
             let path = format!("peer.handlers.{key}");
             match key.as_str() {
                 "authFilters" | "decorators" | "platforms" => self.entries(&path, value),
-                "endorsers" | "validators" => self.built_ins(&path, value),
+                "endorsers" | "validators" => self.named(&path, value),
                 known if SECTION.contains(&known) => self.value::<Config>(&path, known, value, &json!({})),
                 unknown => self.unknown(path.clone(), unknown, &SECTION),
             }
@@ -102,7 +101,7 @@ impl Reading {
         }
     }
 
-    fn built_ins(&mut self, path: &str, map: &Value) {
+    fn named(&mut self, path: &str, map: &Value) {
         if map.is_null() {
             return;
         }
@@ -110,7 +109,7 @@ impl Reading {
             return;
         };
         for (name, entry) in entries {
-            self.entry::<BuiltIn>(&format!("{path}.{name}"), entry, &BUILT_IN);
+            self.entry::<Entry>(&format!("{path}.{name}"), entry, &ENTRY);
         }
     }
 

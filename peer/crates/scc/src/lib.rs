@@ -13,5 +13,5 @@ mod qscc;
 mod tests;
 
 pub use cscc::Cscc;
-pub use lscc::{Lscc, PackageBuilder, PackageValidator};
+pub use lscc::{DeployablePlugins, Lscc, PackageBuilder, PackageValidator};
 pub use qscc::Qscc;

@@ -49,6 +49,27 @@ pub trait PackageBuilder: Send + Sync {
     async fn build(&self, package: &Package) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
+/// The endorsement and validation plugins of the peer, as LSCC sees them.
+pub trait DeployablePlugins: Send + Sync {
+    /// Whether there is an endorsement plugin of this name.
+    fn endorses(&self, name: &str) -> bool;
+    /// Whether there is a validation plugin of this name.
+    fn validates(&self, name: &str) -> bool;
+}
+
+/// Those that every peer has.
+struct OnlyDefaults;
+
+impl DeployablePlugins for OnlyDefaults {
+    fn endorses(&self, name: &str) -> bool {
+        name == deploy::ENDORSEMENT_PLUGIN
+    }
+
+    fn validates(&self, name: &str) -> bool {
+        name == deploy::VALIDATION_PLUGIN
+    }
+}
+
 /// The lifecycle system chaincode.
 pub struct Lscc {
     core: Arc<Core>,
@@ -58,6 +79,7 @@ pub struct Lscc {
 struct Core {
     channels: Arc<Channels>,
     packages: Arc<PackageStore>,
+    plugins: Arc<dyn DeployablePlugins>,
 }
 
 /// One call, ready to be answered where blocking is allowed.
@@ -77,7 +99,11 @@ impl Lscc {
         validator: Arc<dyn PackageValidator>,
     ) -> Self {
         Self {
-            core: Arc::new(Core { channels, packages }),
+            core: Arc::new(Core {
+                channels,
+                packages,
+                plugins: Arc::new(OnlyDefaults),
+            }),
             installer: install::Installer {
                 validator,
                 builder: None,
@@ -90,6 +116,20 @@ impl Lscc {
     #[must_use]
     pub fn max_package_size(mut self, bytes: usize) -> Self {
         self.installer.max_package_size = bytes;
+        self
+    }
+
+    /// Lets definitions name these plugins, not the defaults alone.
+    #[must_use]
+    pub fn plugins(mut self, plugins: Arc<dyn DeployablePlugins>) -> Self {
+        let Core {
+            channels, packages, ..
+        } = &*self.core;
+        self.core = Arc::new(Core {
+            channels: Arc::clone(channels),
+            packages: Arc::clone(packages),
+            plugins,
+        });
         self
     }
 

@@ -14,14 +14,14 @@ use bytes::Bytes;
 use chaincode::{PackageStore, SccOutcome, SystemChaincode, TransactionParams};
 use channel::{Channel, Channels};
 use committer::TxValidator;
-use committer::test_support::{TestNetwork, TestProposal, TestTransaction, deployment_spec};
+use committer::test_support::{PolicyPlugins, TestNetwork, TestProposal, TestTransaction, deployment_spec};
 use ledger::{Config, LedgerProvider};
 use msp::LocalSigner;
 use prost::Message;
 use protos::common::{Envelope, Header, HeaderType, Payload};
 use protos::peer::{SignedChaincodeDeploymentSpec, TxValidationCode};
 
-use crate::{Cscc, Lscc, PackageBuilder, PackageValidator, Qscc};
+use crate::{Cscc, DeployablePlugins, Lscc, PackageBuilder, PackageValidator, Qscc};
 
 const CHANNEL: &str = "mychannel";
 
@@ -59,7 +59,7 @@ impl Scene {
 
     fn with(network: TestNetwork, platforms: FakePlatforms) -> Self {
         let provider = LedgerProvider::open(Config::new(network.folder().join("ledgers"))).unwrap();
-        let validator = Arc::new(TxValidator::new(1).unwrap());
+        let validator = Arc::new(TxValidator::new(1, Arc::new(PolicyPlugins)).unwrap());
         let channels = Arc::new(Channels::open(provider, network.org1.local_msp(), validator).unwrap());
         let channel = channels.join(network.genesis(CHANNEL)).unwrap();
         let packages = Arc::new(PackageStore::open(network.folder()).unwrap());

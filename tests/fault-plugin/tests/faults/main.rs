@@ -11,6 +11,7 @@
 mod binding;
 mod chain;
 mod crash;
+mod endorsers;
 mod gallery;
 mod harness;
 mod network;
@@ -18,3 +19,4 @@ mod refusals;
 mod reload;
 mod stop;
 mod stuck;
+mod validators;

@@ -261,11 +261,11 @@ fn all_errors_are_reported_together() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 6, "{text}");
     for (line, expected) in lines[1..].iter().zip([
-        "peer.handlers.endorsers.escc",
         "peer.handlers.authFilters[1] (name \"nowhere\"): Could not find plugin at path nowhere",
         "Could not find plugin at path /nowhere/libgone.so: no such file; correct library",
         "\"a\", which peer.handlers.authFilters[0] has already",
         "peer.handlers.decorators[0]",
+        "peer.handlers.endorsers.escc (name \"Own\"): Could not find plugin at path /opt/own.so",
     ]) {
         assert!(line.contains(expected), "{line}\n{expected}");
     }

@@ -67,7 +67,7 @@ fn a_foreign_or_broken_signature_is_found() {
 #[test]
 fn bytes_that_are_no_transaction_have_their_codes() {
     let state = FakeState::new();
-    let bundle = network().bundle(CHANNEL);
+    let bundle = bundle();
     let raw = |bytes: Vec<u8>| validate_under(&bundle, &state, &[bytes.into()]).unwrap()[0];
     // no bytes are an empty envelope, not a missing one
     assert_eq!(raw(Vec::new()), Code::BadCommonHeader);
@@ -89,7 +89,7 @@ fn bytes_that_are_no_transaction_have_their_codes() {
 
 #[test]
 fn a_field_of_another_wire_type_is_an_unknown_one() {
-    let bundle = network().bundle(CHANNEL);
+    let bundle = bundle();
     let mut transaction = good();
     transaction.action.response = None;
     let mut action = transaction.endorse();
@@ -201,7 +201,7 @@ fn a_ledger_that_fails_stops_the_block() {
         broken: true,
         ..FakeState::new()
     };
-    let bundle = network().bundle(CHANNEL);
+    let bundle = bundle();
     let error = validate_under(&bundle, &state, &[good().sign().encode_to_vec().into()]).unwrap_err();
     assert!(
         matches!(error, ValidationError::Ledger { index: 0, .. }),
@@ -212,7 +212,7 @@ fn a_ledger_that_fails_stops_the_block() {
 #[test]
 fn configuration_must_follow_and_be_alone() {
     let network = network();
-    let bundle = network.bundle(CHANNEL);
+    let bundle = bundle();
     let state = FakeState::new();
     let change = |group: &mut protos::common::ConfigGroup| {
         let orderer = group.groups.get_mut("Orderer").unwrap();
@@ -232,7 +232,7 @@ fn configuration_must_follow_and_be_alone() {
     // applied twice: the sequence number has moved on
     let unpacked = UnpackedEnvelope::try_from(config.clone()).unwrap();
     let envelope = ConfigEnvelope::decode(unpacked.data).unwrap();
-    let next = Bundle::from_config(CHANNEL, &envelope.config.unwrap()).unwrap();
+    let next = Arc::new(Bundle::from_config(CHANNEL, &envelope.config.unwrap()).unwrap());
     let codes = validate_under(&next, &state, &[config.encode_to_vec().into()]).unwrap();
     assert_eq!(codes, [Code::InvalidConfigTransaction]);
 }
@@ -240,7 +240,7 @@ fn configuration_must_follow_and_be_alone() {
 #[test]
 fn a_configuration_that_is_agreed_on_but_not_supported_stops_the_block() {
     let network = network();
-    let bundle = network.bundle(CHANNEL);
+    let bundle = bundle();
     let config = network.unsupported_config_transaction(&bundle);
     let bytes = config.encode_to_vec().into();
     let stopped = validate_under(&bundle, &FakeState::new(), &[bytes]).unwrap_err();
@@ -259,7 +259,7 @@ fn a_configuration_that_is_agreed_on_but_not_supported_stops_the_block() {
 #[test]
 fn mutated_transactions_are_never_valid_and_never_panic() {
     let state = FakeState::new();
-    let bundle = network().bundle(CHANNEL);
+    let bundle = bundle();
     let bytes = good().sign().encode_to_vec();
     let variants: Vec<Bytes> = (0..bytes.len())
         .step_by(7)

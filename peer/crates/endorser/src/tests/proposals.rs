@@ -14,7 +14,10 @@ async fn what_does_not_unpack_is_rejected() {
     let scene = scene();
     let rejected = async |signed: SignedProposal| {
         let unpacked = UnpackedProposal::try_from(signed);
-        let answered = scene.endorser.process_proposal(unpacked, &scene.decorators).await;
+        let answered = scene
+            .endorser
+            .process_proposal(unpacked, &scene.decorators, Arc::new(FakeEndorsers))
+            .await;
         answered.unwrap_err().text
     };
     assert_eq!(
@@ -113,7 +116,10 @@ async fn only_the_creator_can_sign() {
     signed.signature = flipped.into();
     let process = async |signed: SignedProposal| {
         let unpacked = UnpackedProposal::try_from(signed);
-        let answered = scene.endorser.process_proposal(unpacked, &scene.decorators).await;
+        let answered = scene
+            .endorser
+            .process_proposal(unpacked, &scene.decorators, Arc::new(FakeEndorsers))
+            .await;
         answered.unwrap_err().text
     };
     assert_eq!(process(signed.clone()).await, denied);
@@ -148,7 +154,11 @@ async fn every_damaged_proposal_is_refused() {
         };
         match scene
             .endorser
-            .process_proposal(UnpackedProposal::try_from(signed), &scene.decorators)
+            .process_proposal(
+                UnpackedProposal::try_from(signed),
+                &scene.decorators,
+                Arc::new(FakeEndorsers),
+            )
             .await
         {
             Err(_) => {}
@@ -161,7 +171,7 @@ async fn every_damaged_proposal_is_refused() {
     assert!(
         scene
             .endorser
-            .process_proposal(unpacked, &scene.decorators)
+            .process_proposal(unpacked, &scene.decorators, Arc::new(FakeEndorsers))
             .await
             .unwrap()
             .endorsement

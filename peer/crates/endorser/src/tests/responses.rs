@@ -194,6 +194,36 @@ async fn another_endorsement_plugin_is_not_had() {
 }
 
 #[tokio::test]
+async fn a_plugin_may_run_elsewhere_change_the_payload_and_fail() {
+    let of = |plugin: &str| {
+        let mut executor = FakeExecutor::answering(status(200));
+        executor.definitions.get_mut("mycc").unwrap().escc = plugin.into();
+        Scene::new(executor)
+    };
+    let scene = of("elsewhere");
+    let answered = scene.response(&scene.proposal("mycc", &[b"f"])).await;
+    assert_eq!(answered.payload, "other payload");
+    assert_eq!((answered.version, &answered.response), (1, &Some(status(200))));
+    let endorsement = answered.endorsement.unwrap();
+    let endorser = scene
+        .network
+        .org1
+        .local_msp()
+        .identities()
+        .deserialize(&endorsement.endorser);
+    let parts = [&answered.payload, &*endorsement.endorser];
+    endorser
+        .unwrap()
+        .verify_parts(&parts, &endorsement.signature)
+        .unwrap();
+    let scene = of("sick");
+    assert_eq!(
+        scene.failure(&scene.proposal("mycc", &[b"f"])).await,
+        "endorsing with plugin failed: no key today"
+    );
+}
+
+#[tokio::test]
 async fn system_chaincode_runs_without_definition_and_some_without_simulator() {
     let scene = Scene::new(FakeExecutor::default());
     for (name, simulated) in [("lscc", true), ("qscc", false), ("cscc", false)] {

@@ -78,7 +78,11 @@ impl Peer {
 
     async fn propose(&self, proposal: &TestProposal) -> ProposalResponse {
         self.endorser
-            .process_proposal(Ok(proposal.unpack()), &FakeDecorators::default())
+            .process_proposal(
+                Ok(proposal.unpack()),
+                &FakeDecorators::default(),
+                Arc::new(FakeEndorsers),
+            )
             .await
             .unwrap()
     }

@@ -11,14 +11,14 @@ use protos::common::SignaturePolicyEnvelope;
 use protos::peer::{ChaincodeData, ChaincodeDeploymentSpec, ChaincodeEvent, LifecycleEvent};
 
 use super::error::{InstalledError, InstantiationError, LsccError};
-use super::{Call, Core, collections, state};
+use super::{Call, Core, DeployablePlugins, collections, state};
 use crate::answer::{success_message, text};
 
-/// The endorsement plugin that there is.
-const ENDORSEMENT_PLUGIN: &str = "escc";
+/// The endorsement plugin of definitions that name none.
+pub(super) const ENDORSEMENT_PLUGIN: &str = "escc";
 
-/// The validation plugin that there is.
-const VALIDATION_PLUGIN: &str = "vscc";
+/// The validation plugin of definitions that name none.
+pub(super) const VALIDATION_PLUGIN: &str = "vscc";
 
 /// The arguments of a deployment, with Fabric's defaults where they are absent or empty.
 struct Deployment {
@@ -37,7 +37,7 @@ impl Core {
         let bundle = self.application_channel(&text(channel))?;
         check_capabilities(&bundle, call.args.len())?;
         let deployment = Deployment::new(spec, options, &bundle)?;
-        deployment.check_plugins()?;
+        deployment.check_plugins(&*self.plugins)?;
         deployment.check_id()?;
         let package = self.packages.load(&deployment.id).map_err(|error| {
             let error = protos::wire_message(&error);
@@ -110,19 +110,21 @@ impl Deployment {
         })
     }
 
-    /// Refuses plugins that no peer of this kind has: a definition that names one could be used by nobody, and a
-    /// validation plugin that is missing stops the channel.
-    fn check_plugins(&self) -> Result<(), LsccError> {
-        let kinds = [
-            (&self.endorsement_plugin, ENDORSEMENT_PLUGIN, "endorsement"),
-            (&self.validation_plugin, VALIDATION_PLUGIN, "validation"),
-        ];
-        match kinds.into_iter().find(|(given, known, _)| given != known) {
-            None => Ok(()),
-            Some((given, _, kind)) => Err(LsccError::Refused(format!(
-                "{given} is not a valid {kind} system chaincode"
-            ))),
+    /// Refuses plugins that this peer does not have, as Fabric 1.1 does: it could not endorse with such a definition, and
+    /// a validation plugin that is missing stops the channel. Fabric 1.4 finds that out only then.
+    fn check_plugins(&self, plugins: &dyn DeployablePlugins) -> Result<(), LsccError> {
+        let refused = |name: &str, kind: &str| {
+            Err(LsccError::Refused(format!(
+                "{name} is not a valid {kind} system chaincode"
+            )))
+        };
+        if !plugins.endorses(&self.endorsement_plugin) {
+            return refused(&self.endorsement_plugin, "endorsement");
         }
+        if !plugins.validates(&self.validation_plugin) {
+            return refused(&self.validation_plugin, "validation");
+        }
+        Ok(())
     }
 
     fn check_id(&self) -> Result<(), LsccError> {

@@ -91,6 +91,39 @@ async fn plugins_that_nobody_has_are_refused() {
     }
 }
 
+/// Both kinds under one name.
+struct Special;
+
+impl DeployablePlugins for Special {
+    fn endorses(&self, name: &str) -> bool {
+        name == "special"
+    }
+
+    fn validates(&self, name: &str) -> bool {
+        name == "special"
+    }
+}
+
+#[tokio::test]
+async fn plugins_that_the_peer_has_may_be_named() {
+    let mut scene = Scene::new();
+    scene.install(&cds("mycc", "1.0")).await;
+    scene.lscc = scene.lscc.plugins(Arc::new(Special));
+    let spec = cds("mycc", "1.0");
+    let deploy: [&[u8]; 6] = [b"deploy", CHANNEL.as_bytes(), &spec, b"", b"special", b"special"];
+    let deployed = ChaincodeData::decode(payload(&scene.lscc(&deploy).await)).unwrap();
+    assert_eq!(
+        (deployed.escc.as_str(), deployed.vscc.as_str()),
+        ("special", "special")
+    );
+    // this one has nothing else
+    let defaults: [&[u8]; 3] = [b"deploy", CHANNEL.as_bytes(), &spec];
+    assert_eq!(
+        message(&scene.lscc(&defaults).await),
+        "escc is not a valid endorsement system chaincode"
+    );
+}
+
 #[tokio::test]
 async fn the_instantiation_policy_decides_who_deploys() {
     let scene = Scene::new();

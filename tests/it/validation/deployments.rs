@@ -4,7 +4,7 @@ use msp::LocalSigner;
 use std::sync::Arc;
 
 use super::*;
-use crate::test_support::deployment_spec;
+use committer::test_support::deployment_spec;
 
 /// A deployment or upgrade of `new` before it is signed.
 fn deployment(creator: &Arc<LocalSigner>, function: &str, name: &str, version: &str) -> TestTransaction {

@@ -89,7 +89,7 @@ fn chaincode_without_definition_is_invalid() {
         ..definition("other", "1.0", "OR('Org1MSP.peer')")
     });
     let transaction = TestTransaction::new(proposal("other"), "1.0", &[&network().org1.node]).sign();
-    let bundle = network().bundle(CHANNEL);
+    let bundle = bundle();
     let stopped = validate_under(&bundle, &state, &[transaction.encode_to_vec().into()]);
     assert!(matches!(stopped, Err(ValidationError::UnknownPlugin(_))));
 }

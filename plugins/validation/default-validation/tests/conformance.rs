@@ -1,0 +1,7 @@
+//! This plugin keeps the promises of its kind.
+
+#[test]
+fn keeps_its_promises() {
+    let library = conformance::library("default_validation").unwrap();
+    conformance::check(&library, "{}").unwrap();
+}

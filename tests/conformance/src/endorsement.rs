@@ -1,0 +1,105 @@
+//! Promises of endorsement plugins.
+
+use crate::inputs::{hostile, request};
+use crate::promises::Promises;
+use crate::{NAME, Plugin};
+use anyhow::Result;
+use bytes::Bytes;
+use futures::future::join_all;
+use handlers::{EndorseError, Endorsed, Endorsers, EndorsingPeer, Executor, Kind, ParsedRequest};
+use prost::Message;
+use protos::msp::SerializedIdentity;
+use protos::peer::ProposalResponsePayload;
+use std::sync::Arc;
+
+/// Proposals at the same time: below the peer's limit.
+const CONCURRENT: usize = 200;
+
+/// A peer whose signature is what it signs, up to a length.
+struct Peer {
+    works: bool,
+}
+
+impl EndorsingPeer for Peer {
+    fn serialized_identity(&self) -> Bytes {
+        let identity = SerializedIdentity {
+            mspid: "Org1MSP".into(),
+            id_bytes: "certificate".into(),
+        };
+        identity.encode_to_vec().into()
+    }
+
+    fn sign(&self, parts: &[&[u8]]) -> Result<Bytes, String> {
+        let signed: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| part.iter().copied())
+            .take(64)
+            .collect();
+        match self.works {
+            true => Ok(signed.into()),
+            false => Err("no key".to_owned()),
+        }
+    }
+
+    fn state(&self, _namespace: &str, _key: &str) -> Result<Option<Bytes>, String> {
+        match self.works {
+            true => Ok(None),
+            false => Err("no ledger".to_owned()),
+        }
+    }
+}
+
+pub(crate) async fn check(plugin: &Plugin, executor: Executor, promises: &mut Promises) -> Result<()> {
+    let registry = plugin.good(Kind::Endorsement, executor)?;
+    let endorsers = registry.endorsers();
+    let peer: Arc<dyn EndorsingPeer> = Arc::new(Peer { works: true });
+    for (when, bytes) in hostile() {
+        let request = request(&bytes);
+        for payload in [bytes.clone(), payload(&bytes)] {
+            let first = endorse(&endorsers, &request, &payload, &peer).await;
+            let second = endorse(&endorsers, &request, &payload, &peer).await;
+            let alike = match (&first, &second) {
+                // a signature may have a random part
+                (Ok(first), Ok(second)) => {
+                    first.endorser == second.endorser && first.payload == second.payload
+                }
+                (first, second) => first == second,
+            };
+            promises.check(alike, format!("endorses the same twice {when}"));
+        }
+        promises.check_stats(&registry, when);
+    }
+    let broken: Arc<dyn EndorsingPeer> = Arc::new(Peer { works: false });
+    let (request, payload) = (request(&Bytes::new()), payload(&Bytes::new()));
+    // whatever it makes of it
+    drop(endorse(&endorsers, &request, &payload, &broken).await);
+    promises.check_stats(&registry, "when the peer cannot sign");
+    let all = (0..CONCURRENT).map(|_| endorse(&endorsers, &request, &payload, &peer));
+    let endorsed = join_all(all).await.iter().filter(|made| made.is_ok()).count();
+    promises.check(
+        endorsed == 0 || endorsed == CONCURRENT,
+        "endorses the same under load",
+    );
+    promises.check_stats(&registry, "under load");
+    Ok(())
+}
+
+fn payload(bytes: &Bytes) -> Bytes {
+    let payload = ProposalResponsePayload {
+        proposal_hash: Bytes::from_static(b"hash"),
+        extension: bytes.clone(),
+    };
+    payload.encode_to_vec().into()
+}
+
+async fn endorse(
+    endorsers: &Endorsers,
+    request: &Arc<ParsedRequest>,
+    payload: &Bytes,
+    peer: &Arc<dyn EndorsingPeer>,
+) -> Result<Endorsed, EndorseError> {
+    match endorsers.endorse_here(NAME, request, payload, peer) {
+        Some(made) => made,
+        None => endorsers.endorse(NAME, request, payload, peer).await,
+    }
+}
