@@ -25,6 +25,7 @@ pub fn plugin_dir() -> PathBuf {
         "libplatform_golang.so",
         "libplatform_java.so",
         "libplatform_node.so",
+        "libfault_plugin.so",
     ] {
         assert!(
             folder.join(library).exists(),

@@ -18,6 +18,15 @@ pub fn filter(name: &str, mode: &str) -> Value {
     json!({ "name": name, "library": LIBRARY, "config": { "mode": mode } })
 }
 
+/// Settings for a whole peer: this fixture endorses and validates, since the shipped plugins may not be built.
+pub fn endorses_and_validates() -> [core_config::Override; 2] {
+    let entry = json!({ "name": "Fault", "library": LIBRARY, "config": { "mode": "pass" } });
+    [("endorsers", "escc"), ("validators", "vscc")].map(|(map, name)| {
+        let entries = json!({ name: entry });
+        core_config::Override::new(format!("peer.handlers.{map}"), entries, "test")
+    })
+}
+
 /// Loads `peer.handlers`; the built libraries stand for the configured folders where there are none.
 pub fn load(handlers: Value) -> Result<Registry, handlers::LoadErrors> {
     let config: Config = serde_json::from_value(handlers).unwrap();

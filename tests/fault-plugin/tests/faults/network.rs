@@ -1,6 +1,6 @@
 //! Plugins in a whole peer.
 
-use crate::harness::{filter, library_dir};
+use crate::harness::{endorses_and_validates, filter, library_dir};
 use core_config::Override;
 use peer::dev::network::{Network, NetworkSpec};
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ async fn network(folder: &Path, handlers: &[(&str, Value)]) -> Network {
         Override::new("peer.handlers.pluginDirs", json!([library_dir()]), "test"),
         Override::new("peer.tls.clientAuthRequired", true, "test"),
     ];
+    overrides.extend(endorses_and_validates());
     for list in ["authFilters", "decorators", "platforms"] {
         let entries = handlers.iter().find(|(key, _)| *key == list);
         let entries = entries.map_or(json!([]), |(_, entries)| entries.clone());

@@ -1,6 +1,6 @@
 //! The peer binary stops when it is told to, whatever a plugin does.
 
-use crate::harness::{filter, library_dir};
+use crate::harness::{endorses_and_validates, filter, library_dir};
 use peer::dev::network::{Network, NetworkSpec};
 use protos::peer::SignedProposal;
 use protos::peer::endorser_client::EndorserClient;
@@ -43,8 +43,12 @@ fn free_address() -> String {
 /// The MSP of a peer, left behind by a development network.
 async fn msp(folder: &Path) -> PathBuf {
     let nothing = |list| core_config::Override::new(format!("peer.handlers.{list}"), json!([]), "test");
+    let dirs = core_config::Override::new("peer.handlers.pluginDirs", json!([library_dir()]), "test");
+    let mut overrides = ["authFilters", "decorators", "platforms"].map(nothing).to_vec();
+    overrides.push(dirs);
+    overrides.extend(endorses_and_validates());
     let spec = NetworkSpec {
-        overrides: ["authFilters", "decorators", "platforms"].map(nothing).to_vec(),
+        overrides,
         ..NetworkSpec::new(folder.join("net"), "mychannel")
     };
     let network = Network::start(spec).await.unwrap();
