@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+mod advice;
 mod auth_chain;
 mod breaker;
 mod config;
@@ -21,6 +22,7 @@ mod loading;
 mod manifest;
 mod metrics;
 mod own_config;
+mod pin;
 mod platforms;
 mod plugin_host;
 mod registry;
@@ -28,6 +30,7 @@ mod rejection;
 mod request;
 mod section;
 mod threads;
+mod verify;
 
 pub use auth_chain::AuthChain;
 pub use config::{BuiltIn, Config, Entry, Executor, OnError};
@@ -38,8 +41,10 @@ pub use kind::Kind;
 pub use load_error::{LoadError, LoadErrors, Refusal};
 pub use manifest::{Manifest, inspect};
 pub use metrics::{Metric, PluginStats, Timing};
+pub use pin::Pin;
 pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
 pub use registry::{Registry, api_version};
 pub use rejection::Rejection;
 pub use request::{Lookup, Metadata, ParsedRequest, Said};
 pub use section::SectionFault;
+pub use verify::{Link, Verdict, Verification, verify};

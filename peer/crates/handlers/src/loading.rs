@@ -11,6 +11,7 @@ use crate::kind::Kind;
 use crate::load_error::{LoadError, LoadErrors, Refusal};
 use crate::metrics::PluginMetrics;
 use crate::own_config::{Own, Split, split};
+use crate::pin::Pin;
 use crate::platforms::Platform;
 use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
 use crate::rejection::bounded;
@@ -53,6 +54,8 @@ struct Candidate<'a> {
 /// What a constructor gets.
 struct Setup<'s> {
     name: String,
+    /// Where its configuration stands.
+    at: String,
     config: &'s Value,
     facts: &'s [(&'s str, &'s str)],
 }
@@ -193,19 +196,26 @@ impl<'a> Loader<'a> {
             .iter()
             .map(|(name, fact)| (name.as_str(), fact.as_str()))
             .collect();
-        let platform = |name: String, config: &Value, facts: &[(&str, &str)]| {
-            let setup = Setup { name, config, facts };
+        let at = format!("{}.config", candidate.config_path);
+        let platform = |name: String, at: String, config: &Value, facts: &[(&str, &str)]| {
+            let setup = Setup {
+                name,
+                at,
+                config,
+                facts,
+            };
             self.construct(candidate, &library, setup, |module| module.new_platform())
                 .map(Arc::new)
         };
-        let instance = platform(candidate.entry.name.clone(), &general, &facts)?;
+        let instance = platform(candidate.entry.name.clone(), at.clone(), &general, &facts)?;
         let mut by_chaincode = BTreeMap::new();
         for (chaincode, Own { stated, merged }) in own {
             let stated = stated.to_string();
             let mut facts = facts.clone();
             facts.push((OWN_CONFIG, stated.as_str()));
             let name = format!("{}.{chaincode}", candidate.entry.name);
-            let own = platform(name, &merged, &facts).map_err(|error| of_chaincode(error, &chaincode))?;
+            let at = format!("{at}.chaincodes.{chaincode}");
+            let own = platform(name, at, &merged, &facts).map_err(|error| of_chaincode(error, &chaincode))?;
             by_chaincode.insert(chaincode, own);
         }
         let asked = Arc::clone(&instance);
@@ -263,6 +273,7 @@ impl<'a> Loader<'a> {
         };
         let setup = Setup {
             name: candidate.entry.name.clone(),
+            at: format!("{}.config", candidate.config_path),
             config: &config,
             facts: &[],
         };
@@ -282,7 +293,7 @@ impl<'a> Loader<'a> {
                 expected: candidate.kind.name(),
                 found: "a manifest that names the kind, and no constructor for it".to_owned(),
             })?;
-        library.check_config(setup.config)?;
+        library.check_config(setup.config, &setup.at)?;
         let (name, json) = (intern(&setup.name), setup.config.to_string());
         let facts: Vec<(String, String)> = setup
             .facts
@@ -308,11 +319,11 @@ impl<'a> Loader<'a> {
     }
 
     fn library(&self, candidate: &mut Candidate<'a>) -> Result<Arc<Library>, LoadError> {
-        let path = self.dirs.locate(candidate.entry)?;
-        candidate.file = Some(path.clone());
-        self.dirs.check(&path)?;
-        let file = PluginFile::read(&path)?;
-        self.check_pin(candidate.entry, &file)?;
+        let way = self.dirs.locate(candidate.entry)?;
+        candidate.file = Some(way.real.clone());
+        self.dirs.check(&way)?;
+        let file = PluginFile::read(&way.real)?;
+        Pin::check(candidate.entry, &file.sha256, self.config.require_pins)?;
         let policy = Policy {
             deny_toolchains: &self.config.deny_toolchains,
             max_libraries: self.config.max_reloads,
@@ -321,26 +332,11 @@ impl<'a> Loader<'a> {
         // has the rest, for whoever asks for it
         debug!(
             plugin = candidate.entry.name,
-            file = %path.display(),
+            file = %way.real.display(),
             sha256 = file.sha256,
             "loading plugin"
         );
         Library::load(file, candidate.kind, &policy)
-    }
-
-    fn check_pin(&self, entry: &Entry, file: &PluginFile) -> Result<(), LoadError> {
-        match &entry.sha256 {
-            Some(pin) if pin.eq_ignore_ascii_case(&file.sha256) => Ok(()),
-            Some(pin) => Err(LoadError::Sha {
-                expected: pin.clone(),
-                found: file.sha256.clone(),
-            }),
-            None if self.config.require_pins => Err(LoadError::Sha {
-                expected: "in the entry, because requirePins is set".to_owned(),
-                found: format!("none (the file has {})", file.sha256),
-            }),
-            None => Ok(()),
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod chain;
 mod crash;
 mod harness;
+mod looking;
 mod network;
 mod refusals;
 mod stop;
