@@ -24,6 +24,15 @@ pub fn load(config: &CoreConfig) -> Result<Registry> {
     Ok(Registry::load(&handlers, &own_dirs(config))?)
 }
 
+/// Checks every entry without running code of a plugin.
+///
+/// # Errors
+/// When `peer.handlers` is malformed.
+pub fn verify(config: &CoreConfig) -> Result<handlers::Verification> {
+    let handlers = section(config).map_err(Faults)?;
+    Ok(handlers::verify(&handlers, &own_dirs(config)))
+}
+
 /// Reads `peer.handlers`.
 ///
 /// # Errors
