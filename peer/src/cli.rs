@@ -508,6 +508,27 @@ Examples:
   peer plugin verify
   peer plugin verify --output json | jq -r '.entries[] | select(.pin == \"missing\") | .name'")]
     Verify,
+    /// Write a crate that is a plugin: it builds, its tests pass, and it says in its README how to use it.
+    #[command(after_help = "\
+Examples:
+  peer plugin new auth-filter org-allow
+  peer plugin new platform lua --path ~/src/platform-lua --api ~/src/plugin-api")]
+    New(plugin::new::NewArgs),
+    /// Run the conformance kit against a library: order, determinism, empty and 10 MiB input, garbage, panics, leaks,
+    /// concurrent and cancelled calls, nothing on standard output. Every check runs in a process of its own.
+    #[command(after_help = "\
+Exit codes:
+  0  no check failed
+  1  the library is no plugin that this peer could load, or the configuration is no JSON
+  3  a check failed; a crash or a hang of the plugin is one
+
+Examples:
+  peer plugin test target/release/liborg_allow.so --config '{\"allow\":[\"Org1MSP\"]}'
+  peer plugin test target/release/liblua.so --config @config.json --sources ./mycc --output json")]
+    Test(plugin::test::TestArgs),
+    /// Make one check of `test` in this process.
+    #[command(hide = true)]
+    TestCheck(plugin::test::CheckArgs),
 }
 
 /// `peer config …`

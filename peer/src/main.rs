@@ -65,7 +65,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Channel(args) => channel::run(&Context::load(cli.output, Vec::new())?, args).await,
         Command::Chaincode(args) => chaincode::run(&Context::load(cli.output, Vec::new())?, *args).await,
-        Command::Plugin(command) => plugin::run(cli.output, &command),
+        Command::Plugin(command) => plugin::run(cli.output, &command).await,
         Command::Config(command) => config::run(&Context::load(cli.output, Vec::new())?, &command),
         Command::Dev(args) => dev::run(&args, cli.output).await,
     }

@@ -2,6 +2,8 @@
 
 mod inspect;
 mod list;
+pub mod new;
+pub mod test;
 mod verify;
 
 use anyhow::Result;
@@ -13,11 +15,14 @@ use super::{Output, PluginCommand};
 ///
 /// # Errors
 /// As the command documents it.
-pub fn run(output: Output, command: &PluginCommand) -> Result<()> {
+pub async fn run(output: Output, command: &PluginCommand) -> Result<()> {
     let context = || Context::load(output, Vec::new());
     match command {
         PluginCommand::List => list::run(&context()?),
         PluginCommand::Inspect { file } => inspect::run(output, file),
         PluginCommand::Verify => verify::run(&context()?),
+        PluginCommand::New(args) => new::run(output, args),
+        PluginCommand::Test(args) => test::run(output, args).await,
+        PluginCommand::TestCheck(args) => test::run_check(args).await,
     }
 }

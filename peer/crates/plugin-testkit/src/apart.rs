@@ -51,6 +51,8 @@ pub async fn run_apart(program: &Program, check: &Check, deadline: Duration) -> 
         .args(&program.arguments)
         .arg(check.to_string())
         .arg(&report)
+        // a trace would take the place of the words before it
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -154,7 +156,10 @@ fn with_last_words(reason: String, said: &[u8]) -> String {
 
 fn last_line(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    let line = text
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty() && !line.starts_with("note: "));
     let printable = |char: char| if char.is_control() { ' ' } else { char };
     line.unwrap_or_default()
         .chars()

@@ -20,6 +20,8 @@ const CALLS: usize = 2000;
 const MAX_GROWTH: u64 = 8 << 20;
 /// Threads that may be there in addition.
 const MAX_THREADS: u64 = 4;
+/// How long the number of threads must not have fallen.
+const CALM: Duration = Duration::from_millis(500);
 /// How long instances may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,15 +33,14 @@ pub(crate) fn instances(subject: &Subject, kind: Kind, promises: &mut Promises) 
         }
         Ok(())
     };
-    let before = threads()?;
     make(WARM_UP)?;
-    let settled = settle(before)?;
+    let before = settled_threads()?;
     let small = resident()?;
     make(INSTANCES)?;
-    let after = settle(before)?;
+    let after = settled_threads()?;
     promises.check(
-        settled.max(after) <= before + MAX_THREADS,
-        format!("ends what its instances start ({before} threads before, {after} after them)"),
+        after <= before + MAX_THREADS,
+        format!("ends what its instances start ({before} threads before {INSTANCES} instances, {after} after them)"),
     );
     grown(
         small,
@@ -70,16 +71,18 @@ fn grown(small: u64, after: &str, promises: &mut Promises) -> Result<()> {
     Ok(())
 }
 
-/// The number of threads, once it is back at what it was, or after a while.
-fn settle(before: u64) -> Result<u64> {
+/// The number of threads, once it does not fall any more.
+fn settled_threads() -> Result<u64> {
     let started = Instant::now();
-    loop {
-        let now = threads()?;
-        if now <= before + 1 || started.elapsed() > PATIENCE {
-            return Ok(now);
-        }
+    let (mut least, mut since) = (threads()?, Instant::now());
+    while since.elapsed() < CALM && started.elapsed() < PATIENCE {
         std::thread::park_timeout(Duration::from_millis(20));
+        let now = threads()?;
+        if now < least {
+            (least, since) = (now, Instant::now());
+        }
     }
+    Ok(least)
 }
 
 fn threads() -> Result<u64> {

@@ -20,5 +20,5 @@ mod subject;
 
 pub use apart::{Apart, Program, run_apart};
 pub use check::{Check, Finding, Outcome, checks};
-pub use running::{Place, limit_memory, run};
+pub use running::{Place, confine, run};
 pub use subject::Subject;

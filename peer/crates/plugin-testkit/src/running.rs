@@ -6,7 +6,7 @@ use crate::subject::Subject;
 use crate::{auth_filters, configs, decorators, growth, platforms};
 use anyhow::Result;
 use handlers::Kind;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use std::time::Instant;
 use tokio::runtime::Builder;
 
@@ -77,12 +77,13 @@ fn make(subject: &Subject, check: &Check, promises: &mut Promises) -> Result<()>
     })
 }
 
-/// Limits the address space of this process, which makes one check: what wants more than that gets an error instead of
-/// the machine's memory.
+/// For a process that makes one check: what wants too much memory gets an error instead of the machine's, and the process
+/// ends with the one that has started it.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn limit_memory() -> Result<()> {
+pub fn confine() -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
     let present = getrlimit(Resource::As);
     let limit = present
         .maximum

@@ -60,9 +60,10 @@ fn text(file: &Path, manifest: &Manifest) -> String {
         ("this peer", this_peer(manifest)),
         ("config schema", schema),
     ];
-    let lines = rows
-        .iter()
-        .map(|(name, value)| format!("{:<15}{value}", format!("{name}:")));
+    let lines = rows.iter().map(|(name, value)| {
+        let value: Vec<_> = value.lines().map(output::printable).collect();
+        format!("{:<15}{}", format!("{name}:"), value.join("\n"))
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -42,7 +42,7 @@ fn text(verification: &Verification) -> String {
 
 fn row(entry: &Verdict) -> Vec<String> {
     let plugin = match (&entry.plugin, &entry.version) {
-        (Some(plugin), Some(version)) => format!("{plugin} {version}"),
+        (Some(plugin), Some(version)) => output::printable(&format!("{plugin} {version}")),
         _ => "-".to_owned(),
     };
     let path = entry.config_path.strip_prefix("peer.handlers.");
