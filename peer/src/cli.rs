@@ -524,7 +524,8 @@ Exit codes:
 
 Examples:
   peer plugin test target/release/liborg_allow.so --config '{\"allow\":[\"Org1MSP\"]}'
-  peer plugin test target/release/liblua.so --config @config.json --sources ./mycc --output json")]
+  peer plugin test target/release/liblua.so --config @config.json --sources ./mycc --output json
+  peer plugin test target/release/liblua.so --check platform/garbage")]
     Test(plugin::test::TestArgs),
     /// Make one check of `test` in this process.
     #[command(hide = true)]

@@ -17,6 +17,7 @@ use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
 use crate::rejection::bounded;
 use abi_stable::std_types::{ROption, RSlice, RStr, Tuple2};
 use plugin_api::{Code, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res};
+use protos::chaincode_type_number;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
@@ -227,7 +228,9 @@ impl<'a> Loader<'a> {
                 reason: bounded(&error.message),
             })?
             .to_ascii_uppercase();
-        if chaincode_type.is_empty() || chaincode_type.len() > 64 {
+        // a name that begins with a digit could be taken for the number of another one
+        let named = chaincode_type.starts_with(|first: char| first.is_ascii_alphabetic());
+        if !named || chaincode_type.len() > 64 {
             return Err(LoadError::Ctor {
                 reason: format!("it serves the type {chaincode_type:?}"),
             });
@@ -243,7 +246,12 @@ impl<'a> Loader<'a> {
     fn by_type(&mut self, platforms: Vec<(Platform, String)>) -> BTreeMap<String, Platform> {
         let mut by_type: BTreeMap<String, Platform> = BTreeMap::new();
         for (platform, config_path) in platforms {
-            match by_type.entry(platform.chaincode_type().to_owned()) {
+            let number = chaincode_type_number(platform.chaincode_type());
+            let same = by_type
+                .keys()
+                .find(|other| chaincode_type_number(other) == number);
+            let key = same.cloned();
+            match by_type.entry(key.unwrap_or_else(|| platform.chaincode_type().to_owned())) {
                 Place::Vacant(place) => {
                     place.insert(platform);
                 }

@@ -117,6 +117,12 @@ impl Check {
         checks(kinds).into_iter().find(|check| check.to_string() == text)
     }
 
+    /// Whether it comes before everything else: an instance with the good configuration can be made.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.step == Step::Manifest
+    }
+
     /// How long it may take in a process of its own.
     #[must_use]
     pub fn deadline(&self) -> Duration {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use handlers::Kind;
-use plugin_testkit::{Finding, Outcome, Place, Program, Subject, checks};
+use plugin_testkit::{Check, Finding, Outcome, Place, Program, Subject, checks};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -41,6 +41,9 @@ pub struct TestArgs {
     /// Only as this kind; may be repeated. Default: every kind that the library offers.
     #[arg(long = "kind", value_enum)]
     pub kinds: Vec<KindArg>,
+    /// Only this check, such as authFilter/garbage; may be repeated. Default: all.
+    #[arg(long = "check")]
+    pub checks: Vec<String>,
 }
 
 /// `peer plugin test-check …`
@@ -94,10 +97,11 @@ pub(super) async fn run(output: Output, args: &TestArgs) -> Result<()> {
     let manifest = inspect::manifest(&args.subject.file)?;
     let subject = args.subject.read()?;
     let kinds = wanted(&args.kinds, &subject.kinds()?)?;
+    let chosen = chosen(&args.checks, &kinds)?;
     let config = tempfile::NamedTempFile::new().context("no temporary file for the configuration")?;
     fs::write(config.path(), args.subject.config()?.to_string())?;
     let program = args.subject.program(config.path())?;
-    let findings = made_apart(&program, &kinds).await?;
+    let findings = made_apart(&program, &chosen).await?;
     let count = |outcome| {
         findings
             .iter()
@@ -124,8 +128,8 @@ pub(super) async fn run(output: Output, args: &TestArgs) -> Result<()> {
 pub(super) async fn run_check(args: &CheckArgs) -> Result<()> {
     plugin_testkit::confine()?;
     let subject = args.subject.read()?;
-    let check = plugin_testkit::Check::named(&args.check, &subject.kinds()?)
-        .with_context(|| format!("no check {:?}", args.check))?;
+    let check =
+        Check::named(&args.check, &subject.kinds()?).with_context(|| format!("no check {:?}", args.check))?;
     // a thread that may wait for a runtime of its own
     let made = tokio::task::spawn_blocking(move || plugin_testkit::run(&subject, &check, Place::Apart));
     let finding = made.await.context("the check panicked")?;
@@ -149,11 +153,23 @@ fn wanted(asked: &[KindArg], offered: &[Kind]) -> Result<Vec<Kind>> {
     Ok(asked)
 }
 
-async fn made_apart(program: &Program, kinds: &[Kind]) -> Result<Vec<Finding>> {
+/// The checks that were asked for, by kind.
+fn chosen(asked: &[String], kinds: &[Kind]) -> Result<Vec<Vec<Check>>> {
+    let offered = checks(kinds);
+    if let Some(unknown) = asked.iter().find(|text| Check::named(text, kinds).is_none()) {
+        let offered: Vec<_> = offered.iter().map(ToString::to_string).collect();
+        bail!("there is no check {unknown:?}; there are {}", offered.join(", "));
+    }
+    let wanted = |check: &Check| asked.is_empty() || asked.contains(&check.to_string());
+    let of_kind = |kind: &Kind| checks(&[*kind]).into_iter().filter(wanted).collect();
+    Ok(kinds.iter().map(of_kind).collect())
+}
+
+async fn made_apart(program: &Program, chosen: &[Vec<Check>]) -> Result<Vec<Finding>> {
     let mut findings: Vec<Finding> = Vec::new();
-    for kind in kinds {
+    for of_kind in chosen {
         let mut unusable = false;
-        for (index, check) in checks(&[*kind]).iter().enumerate() {
+        for check in of_kind {
             let finding = if unusable {
                 skipped(check.to_string())
             } else {
@@ -162,7 +178,7 @@ async fn made_apart(program: &Program, kinds: &[Kind]) -> Result<Vec<Finding>> {
                     .finding
             };
             // the first check loads the library with the given configuration: without that there is nothing to see
-            unusable |= index == 0 && finding.outcome == Outcome::Failed;
+            unusable |= check.is_first() && finding.outcome == Outcome::Failed;
             progress(&finding);
             findings.push(finding);
         }
