@@ -168,8 +168,9 @@ fn cargo(folder: &Path) -> Command {
 
 fn done(command: &mut Command) {
     let output = command.output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{command:?}: {said}");
 }
 
 #[test]
