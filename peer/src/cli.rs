@@ -21,7 +21,13 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  refused or failed; the reason is on standard error
-  2  the command line is wrong";
+  2  the command line is wrong
+  3  a check has run to its end and found something (plugin verify, plugin test); what it is is printed";
+
+/// The error of a check that has run to its end and found something; the process ends with 3 then.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Wanting(pub String);
 
 /// The endorsing peer for Hyperledger Fabric that its users extend without rebuilding it.
 #[derive(Debug, Parser)]
@@ -510,6 +516,49 @@ Examples:
         #[arg(long)]
         running: bool,
     },
+    /// Print what a plugin library says of itself, without running any code of it.
+    #[command(after_help = "\
+Example:
+  peer plugin inspect /usr/local/lib/fabric-peer/plugins/libmspid_allow.so --output json")]
+    Inspect {
+        /// The library.
+        file: PathBuf,
+    },
+    /// Check every entry of peer.handlers, without running any code of a plugin: pin, owner and mode of the file and
+    /// of everything on the way to it, links, manifest, and the config against the plugin's schema (of plugins built
+    /// with API 1.0 only loading can tell the schema).
+    #[command(after_help = "\
+Exit codes:
+  0  everything is as it must be
+  1  the configuration cannot be read
+  3  deviations; each is printed with its entry
+
+Examples:
+  peer plugin verify
+  peer plugin verify --output json | jq -r '.entries[] | select(.pin == \"missing\") | .name'")]
+    Verify,
+    /// Write a crate that is a plugin: it builds, its tests pass, and it says in its README how to use it.
+    #[command(after_help = "\
+Examples:
+  peer plugin new auth-filter org-allow
+  peer plugin new platform lua --path ~/src/platform-lua --api ~/src/plugin-api")]
+    New(plugin::new::NewArgs),
+    /// Run the conformance kit against a library: order, determinism, empty and 10 MiB input, garbage, panics, leaks,
+    /// concurrent and cancelled calls, nothing on standard output. Every check runs in a process of its own.
+    #[command(after_help = "\
+Exit codes:
+  0  no check failed
+  1  the library is no plugin that this peer could load, or the configuration is no JSON
+  3  a check failed; a crash or a hang of the plugin is one
+
+Examples:
+  peer plugin test target/release/liborg_allow.so --config '{\"allow\":[\"Org1MSP\"]}'
+  peer plugin test target/release/liblua.so --config @config.json --sources ./mycc --output json
+  peer plugin test target/release/liblua.so --check platform/garbage")]
+    Test(plugin::test::TestArgs),
+    /// Make one check of `test` in this process.
+    #[command(hide = true)]
+    TestCheck(plugin::test::CheckArgs),
 }
 
 /// A proposal as `peer plugin explain` takes it.

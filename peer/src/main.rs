@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use core_config::Override;
 use peer::cli::context::Context;
-use peer::cli::{Cli, Command, NodeCommand, chaincode, channel, config, output, plugin};
+use peer::cli::{Cli, Command, NodeCommand, Wanting, chaincode, channel, config, output, plugin};
 use peer::version::Versions;
 use peer::{dev, node};
 
 /// How long threads that nobody waits for any more may take to end. A plugin may hold one for ever.
 const LAST_GRACE: Duration = Duration::from_secs(2);
+
+/// Exit code of [`Wanting`].
+const WANTING: u8 = 3;
 
 fn main() -> ExitCode {
     if let Some(code) = container::sandbox::run_if_requested() {
@@ -32,7 +35,14 @@ fn main() -> ExitCode {
     };
     let code = match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error))),
+        Err(error) => {
+            let code = failed(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error)));
+            if error.is::<Wanting>() {
+                ExitCode::from(WANTING)
+            } else {
+                code
+            }
+        }
     };
     runtime.shutdown_timeout(LAST_GRACE);
     code
@@ -55,7 +65,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Channel(args) => channel::run(&Context::load(cli.output, Vec::new())?, args).await,
         Command::Chaincode(args) => chaincode::run(&Context::load(cli.output, Vec::new())?, *args).await,
-        Command::Plugin(command) => plugin::run(&Context::load(cli.output, Vec::new())?, &command).await,
+        Command::Plugin(command) => plugin::run(cli.output, &command).await,
         Command::Config(command) => config::run(&Context::load(cli.output, Vec::new())?, &command),
         Command::Dev(args) => dev::run(&args, cli.output).await,
     }

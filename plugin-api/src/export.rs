@@ -83,7 +83,8 @@ pub fn metadata_json(name: &str, version: &str, description: &str, schema: &str)
 /// Makes the crate (a `cdylib`) a plugin.
 ///
 /// `name` and `description` say what it is, `config_schema` is the JSON schema that an entry's `config` must
-/// fulfil, and each kind that the library offers names its constructor, `fn(Init) -> Result<T>`: `filter`
+/// fulfil: constants, because they also go into the file as plain data, where the peer reads them without running
+/// anything. Each kind that the library offers names its constructor, `fn(Init) -> Result<T>`: `filter`
 /// (or `around`), `decorator`, `platform`, `endorsement`, `validation`, in this order.
 #[macro_export]
 macro_rules! export_plugin {
@@ -115,10 +116,26 @@ macro_rules! export_plugin {
             #[unsafe(no_mangle)]
             #[unsafe(link_section = ".fabplug")]
             static FABRIC_PEER_PLUGIN: $crate::manifest::Note =
-                $crate::manifest::Note::new($name, env!("CARGO_PKG_VERSION"), KINDS, FLAGS);
+                $crate::manifest::Note::new(__FABPLUG_NAME, __FABPLUG_VERSION, KINDS, FLAGS);
+
+            // names that no constant of the author has: constants inside of macros are seen by their arguments
+            const __FABPLUG_NAME: &str = $name;
+            const __FABPLUG_VERSION: &str = env!("CARGO_PKG_VERSION");
+            const __FABPLUG_DESCRIPTION: &str = $description;
+            const __FABPLUG_SCHEMA: &str = $schema;
+
+            #[used]
+            #[unsafe(no_mangle)]
+            #[unsafe(link_section = ".fabplug.meta")]
+            static FABRIC_PEER_PLUGIN_METADATA: $crate::manifest::Metadata<
+                { $crate::manifest::escaped_len(__FABPLUG_NAME) },
+                { $crate::manifest::escaped_len(__FABPLUG_VERSION) },
+                { $crate::manifest::escaped_len(__FABPLUG_DESCRIPTION) },
+                { __FABPLUG_SCHEMA.len() },
+            > = $crate::manifest::Metadata::new(__FABPLUG_NAME, __FABPLUG_VERSION, __FABPLUG_DESCRIPTION, __FABPLUG_SCHEMA);
 
             extern "C" fn metadata_json() -> $crate::__abi::RString {
-                $crate::export::metadata_json($name, env!("CARGO_PKG_VERSION"), $description, $schema)
+                $crate::export::metadata_json(__FABPLUG_NAME, __FABPLUG_VERSION, __FABPLUG_DESCRIPTION, __FABPLUG_SCHEMA)
             }
 
             $(extern "C" fn new_filter(init: $crate::Init<'_>) -> $crate::Res<$crate::AuthFilterObject> {

@@ -1,6 +1,7 @@
 //! The contract between the peer and its plugins: the one crate that both sides see.
 //!
-//! A plugin is a `cdylib` crate with this one dependency. It implements an ordinary trait and names its
+//! `peer plugin new` writes a crate to begin with, `peer plugin test` checks what became of it, `peer plugin inspect`
+//! shows what a library says of itself. A plugin is a `cdylib` crate with this one dependency. It implements an ordinary trait and names its
 //! constructor in [`export_plugin!`]. Nothing of the peer is rebuilt; `peer.handlers` in `core.yaml` names
 //! the library, its order and its `config`.
 //!

@@ -1,10 +1,15 @@
-//! [`Note`]: the manifest in a plugin's own ELF section. The peer reads it from the file, before the
-//! dynamic linker or any code of the plugin sees the light.
+//! [`Note`]: the manifest in a plugin's own ELF section, and [`Metadata`] in another. The peer reads both from the
+//! file, before the dynamic linker or any code of the plugin sees the light.
 
 /// First bytes of every manifest.
 pub const MAGIC: [u8; 8] = *b"FABPLUG\0";
 /// Name of the ELF section.
 pub const SECTION: &str = ".fabplug";
+/// Name of the ELF section that holds [`Metadata`], since 1.1: one JSON object without a terminator, with the keys
+/// `name`, `version`, `description` and `configSchema`.
+pub const METADATA_SECTION: &str = ".fabplug.meta";
+/// Most bytes that a peer reads from [`METADATA_SECTION`].
+pub const MAX_METADATA: usize = 1 << 20;
 /// Name of the symbol, NUL-terminated.
 pub const NOTE_SYMBOL: &[u8] = b"FABRIC_PEER_PLUGIN\0";
 /// Name of the symbol of the root module's header, NUL-terminated.
@@ -142,6 +147,94 @@ fn text(padded: &[u8]) -> &str {
     std::str::from_utf8(text).unwrap_or("(not UTF-8)")
 }
 
+/// A plugin's metadata as JSON, put together by the compiler: its fields are the pieces of one text, plain data without
+/// relocations. `N`, `V` and `D` are lengths of escaped texts ([`escaped_len`]), `S` is the length of the schema.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Metadata<const N: usize, const V: usize, const D: usize, const S: usize> {
+    before_name: [u8; 9],
+    name: [u8; N],
+    before_version: [u8; 13],
+    version: [u8; V],
+    before_description: [u8; 17],
+    description: [u8; D],
+    before_schema: [u8; 17],
+    schema: [u8; S],
+    end: [u8; 1],
+}
+
+impl<const N: usize, const V: usize, const D: usize, const S: usize> Metadata<N, V, D, S> {
+    /// The metadata of a plugin; `export_plugin!` calls this at compile time. The schema must be JSON itself.
+    pub const fn new(name: &str, version: &str, description: &str, schema: &str) -> Self {
+        Self {
+            before_name: *b"{\"name\":\"",
+            name: escaped(name),
+            before_version: *b"\",\"version\":\"",
+            version: escaped(version),
+            before_description: *b"\",\"description\":\"",
+            description: escaped(description),
+            before_schema: *b"\",\"configSchema\":",
+            // taken over in one piece: a loop over a long schema would be too much for the compiler's patience
+            schema: match schema.as_bytes().first_chunk() {
+                Some(schema) => *schema,
+                None => [b' '; S],
+            },
+            end: *b"}",
+        }
+    }
+}
+
+/// Length of a text inside of a JSON string.
+pub const fn escaped_len(text: &str) -> usize {
+    let (mut length, mut rest) = (0, text.as_bytes());
+    while let [byte, tail @ ..] = rest {
+        length += if needs_escape(*byte) { 6 } else { 1 };
+        rest = tail;
+    }
+    length
+}
+
+/// Whether a byte cannot stand for itself inside of a JSON string.
+const fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// A text for the inside of a JSON string; what is special becomes `\u00XX`.
+const fn escaped<const N: usize>(text: &str) -> [u8; N] {
+    let (mut out, mut rest, mut at) = ([b' '; N], text.as_bytes(), 0);
+    while let [byte, tail @ ..] = rest {
+        let (_, slot) = out.split_at_mut(at);
+        if needs_escape(*byte) {
+            if let Some(slot) = slot.first_chunk_mut() {
+                *slot = [
+                    b'\\',
+                    b'u',
+                    b'0',
+                    b'0',
+                    hex_digit(*byte >> 4),
+                    hex_digit(*byte & 15),
+                ];
+            }
+            at += 6;
+        } else {
+            if let Some(slot) = slot.first_chunk_mut() {
+                *slot = [*byte];
+            }
+            at += 1;
+        }
+        rest = tail;
+    }
+    out
+}
+
+const fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'a' + nibble - 10
+    }
+}
+
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -180,6 +273,53 @@ mod tests {
             ("mspid-allow", "0.3.1", TARGET)
         );
         assert!(read.toolchain().starts_with("rustc "));
+    }
+
+    #[test]
+    fn metadata_are_one_json_text() {
+        const NAME: &str = "a\"b";
+        const DESCRIPTION: &str = "Grüße,\n\\ and a \u{1} tab\t.";
+        const SCHEMA: &str = r#"{"type": "object"}"#;
+        static METADATA: Metadata<
+            { escaped_len(NAME) },
+            { escaped_len("1.0") },
+            { escaped_len(DESCRIPTION) },
+            { SCHEMA.len() },
+        > = Metadata::new(NAME, "1.0", DESCRIPTION, SCHEMA);
+        let Metadata {
+            before_name,
+            name,
+            before_version,
+            version,
+            before_description,
+            description,
+            before_schema,
+            schema,
+            end,
+        } = METADATA;
+        let text = [
+            &before_name[..],
+            &name,
+            &before_version,
+            &version,
+            &before_description,
+            &description,
+            &before_schema,
+            &schema,
+            &end,
+        ]
+        .concat();
+        assert_eq!(size_of_val(&METADATA), text.len(), "there is no padding");
+        let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "name": NAME,
+                "version": "1.0",
+                "description": DESCRIPTION,
+                "configSchema": { "type": "object" },
+            })
+        );
     }
 
     #[test]

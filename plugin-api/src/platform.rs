@@ -100,7 +100,8 @@ pub struct Plan {
 ///
 /// Calls block: the peer makes them on a thread pool, with a deadline. Input is hostile: limits, no panics.
 pub trait Platform: Send + Sync + 'static {
-    /// The type, upper case: `GOLANG`, `NODE`, `JAVA` or a name of your own.
+    /// The type, upper case: `GOLANG`, `NODE`, `JAVA` or a name of your own that begins with a letter. Packages of the
+    /// 1.x lifecycle carry a number instead, which the peer makes of the name.
     fn chaincode_type(&self) -> String;
     /// Checks a `ChaincodeSpec`, in particular its path, before it is packed.
     fn validate_spec(&self, chaincode_spec: &[u8]) -> Result<()>;

@@ -50,6 +50,16 @@ impl Dev {
         Self::launch(&args, tempfile::tempdir().unwrap(), variables)
     }
 
+    /// Starts a network without TLS and with chaincode in some language.
+    pub fn of_language(source: &Path, name: &str, lang: &str, variables: &[(&str, &str)]) -> Self {
+        let source = source.to_str().unwrap();
+        Self::launch(
+            &["--no-tls", "--lang", lang, "--name", name, "--chaincode", source],
+            tempfile::tempdir().unwrap(),
+            variables,
+        )
+    }
+
     /// Starts a network without chaincode.
     pub fn network(variables: &[(&str, &str)]) -> Self {
         Self::launch(&[], tempfile::tempdir().unwrap(), variables)

@@ -7,5 +7,7 @@ mod languages;
 mod lines;
 mod node_start;
 mod npm_registry;
+mod plugin_kit;
 mod roundtrip;
 mod shims;
+mod third_party;

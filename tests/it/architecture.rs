@@ -79,7 +79,7 @@ fn dependencies_point_downwards() {
     let level = |name: &str| match name {
         "protos" | "core-config" | "cryptogen" | "workers" => 0,
         "msp" | "handlers" | "container" => 1,
-        "channelconfig" | "ledger" => 2,
+        "channelconfig" | "ledger" | "plugin-testkit" => 2,
         "deliver" | "committer" | "chaincode" => 3,
         "channel" | "orderer" => 4,
         "scc" | "endorser" => 5,

@@ -29,6 +29,12 @@ impl Drop for Shim {
 }
 
 impl Shim {
+    /// Waits until the peer hangs up.
+    pub async fn closed(mut self) {
+        // whether it ended well does not matter
+        (&mut self.task).await.ok();
+    }
+
     /// Connects and registers.
     ///
     /// # Errors
@@ -146,6 +152,11 @@ fn transaction(
             };
             vec![Some(message(Type::GetState, get.encode_to_vec(), to))]
         }
+        "decoration" => {
+            let value = input.decorations.get(&arg(1)).cloned().unwrap_or_default();
+            vec![Some(completed(200, "", value, to))]
+        }
+        "large" => vec![Some(completed(200, "", vec![b'x'; 300_000], to))],
         "decorations" => vec![Some(completed(200, "", input.decorations.len().to_string(), to))],
         "status" => vec![Some(completed(arg(1).parse().unwrap_or(0), "as asked", "p", to))],
         "event" => {

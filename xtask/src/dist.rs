@@ -18,7 +18,7 @@ const MARKER: &str = ".fabric-peer-dist";
 /// The operator's own once it is there.
 const CONFIG: &str = "config/core.yaml";
 
-/// Builds with stripped symbols and lays out `bin/`, `plugins/` and `config/`.
+/// Builds with stripped symbols and lays out `bin/`, `plugins/`, `plugin-api/` and `config/`.
 pub fn run(to: &Path) -> Result<()> {
     let to = root().join(to);
     let config = lay_out("dist", &to)?;
@@ -27,7 +27,7 @@ pub fn run(to: &Path) -> Result<()> {
         Config::Kept => " (yours, kept; this version's is config/core.yaml.new)",
     };
     print(&format!(
-        "{}\n  bin/peer\n  plugins/*.so\n  config/core.yaml{note}",
+        "{}\n  bin/peer\n  plugins/*.so\n  plugin-api (for peer plugin new)\n  config/core.yaml{note}",
         to.display()
     ));
     Ok(())
@@ -52,8 +52,57 @@ pub fn lay_out(profile: &str, to: &Path) -> Result<Config> {
         let name = format!("plugins/{}", plugin.library);
         (built.join(&plugin.library), name)
     }));
+    files.extend(plugin_api()?);
     target.fill(&files)?;
     target.configure(&root().join(CONFIG))
+}
+
+/// The crate that plugins are written against, as it would be published.
+fn plugin_api() -> Result<Vec<(PathBuf, String)>> {
+    let packed = target_dir()?.join("plugin-api-package");
+    // a version that is not there any more
+    fs::remove_dir_all(&packed).ok();
+    let package = [
+        "package",
+        "--package",
+        "plugin-api",
+        "--no-verify",
+        "--allow-dirty",
+        "--offline",
+        "--quiet",
+    ];
+    steps::run(cargo(&package).arg("--target-dir").arg(&packed))?;
+    let archive = only_entry(&packed.join("package"), "crate")?;
+    let file = fs::File::open(&archive).with_context(|| archive.display().to_string())?;
+    let unpacked = packed.join("unpacked");
+    tar::Archive::new(flate2::read::GzDecoder::new(file))
+        .unpack(&unpacked)
+        .with_context(|| format!("could not unpack {}", archive.display()))?;
+    let mut files = Vec::new();
+    list(&only_entry(&unpacked, "")?, "plugin-api", &mut files)?;
+    Ok(files)
+}
+
+/// The one entry of a folder with this extension; any, if that is empty.
+fn only_entry(folder: &Path, extension: &str) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths
+        .find(|path| extension.is_empty() || path.extension().is_some_and(|other| other == extension))
+        .with_context(|| format!("{} is empty", folder.display()))
+}
+
+/// Every file below a folder, with its name below `name`.
+fn list(folder: &Path, name: &str, files: &mut Vec<(PathBuf, String)>) -> Result<()> {
+    for entry in fs::read_dir(folder)?.flatten() {
+        let name = format!("{name}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            list(&entry.path(), &name, files)?;
+        } else {
+            files.push((entry.path(), name));
+        }
+    }
+    Ok(())
 }
 
 /// What became of the target's core.yaml.

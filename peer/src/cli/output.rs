@@ -32,6 +32,19 @@ pub fn bytes(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// A text for a terminal: what a file or a plugin says cannot move its cursor.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let shown = |char: char| {
+        if char.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            char
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A table with a header line, columns as wide as needed.
 #[must_use]
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {

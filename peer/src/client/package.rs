@@ -13,7 +13,7 @@ use protos::peer::{
     ChaincodeDeploymentSpec, ChaincodeId, ChaincodeInput, ChaincodeSpec, Endorsement,
     SignedChaincodeDeploymentSpec, chaincode_spec,
 };
-use protos::{UnpackedEnvelope, now_timestamp, wire_message};
+use protos::{UnpackedEnvelope, chaincode_type_number, now_timestamp, wire_message};
 
 use super::ClientError;
 use super::proposal::signature_header;
@@ -36,9 +36,6 @@ pub struct PackageRequest {
 /// Why there is no package.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
-    /// The language has no number in Fabric's message.
-    #[error("Unknown chaincodeType: {0}")]
-    Language(String),
     /// The platform's plugin refused.
     #[error("could not package {}", path.display())]
     Platform {
@@ -75,9 +72,8 @@ pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<
     };
     let kind = request.lang.to_uppercase();
     let platform = platforms.by_type(&kind).map_err(refused)?;
-    let number = type_number(&kind)?;
     let spec = |path: &Path| ChaincodeSpec {
-        r#type: number,
+        r#type: chaincode_type_number(&kind),
         chaincode_id: Some(ChaincodeId {
             path: path.display().to_string(),
             name: request.name.clone(),
@@ -102,12 +98,6 @@ pub async fn package(platforms: &Platforms, request: &PackageRequest) -> Result<
     Ok(deployment.encode_to_vec().into())
 }
 
-fn type_number(kind: &str) -> Result<i32, PackageError> {
-    chaincode_spec::Type::from_str_name(kind)
-        .map(i32::from)
-        .ok_or_else(|| PackageError::Language(kind.to_owned()))
-}
-
 /// A deployment spec without code, as instantiate and upgrade send it.
 #[derive(Clone, Debug)]
 pub struct DeploymentSpec<'a> {
@@ -127,8 +117,10 @@ impl DeploymentSpec<'_> {
     /// The spec's bytes.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
+        // the installed package says what it is; Fabric's committers refuse a number that they do not know
+        let lang = chaincode_spec::Type::from_str_name(&self.lang.to_uppercase());
         let spec = ChaincodeSpec {
-            r#type: type_number(&self.lang.to_uppercase()).unwrap_or_default(),
+            r#type: lang.unwrap_or(chaincode_spec::Type::Golang).into(),
             chaincode_id: Some(ChaincodeId {
                 name: self.name.to_owned(),
                 version: self.version.to_owned(),

@@ -33,6 +33,15 @@ pub fn reload(registry: &Registry, config: &CoreConfig) -> Result<Reload> {
     Ok(registry.reload(&handlers, &own_dirs(config))?)
 }
 
+/// Checks every entry without running code of a plugin.
+///
+/// # Errors
+/// When `peer.handlers` is malformed.
+pub fn verify(config: &CoreConfig) -> Result<handlers::Verification> {
+    let handlers = section(config).map_err(Faults)?;
+    Ok(handlers::verify(&handlers, &own_dirs(config)))
+}
+
 /// Reads `peer.handlers`.
 ///
 /// # Errors

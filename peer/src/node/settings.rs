@@ -449,9 +449,9 @@ mod tests {
             faults,
             [
                 format!(
-                    "peer.handlers.authFilters[1].libary: unknown key; did you mean library? (in {file})"
+                    "peer.handlers.authFilters[1].libary: unknown key; did you mean \"library\"? (in {file})"
                 ),
-                format!("peer.handlers.decorator: unknown key; did you mean decorators? (in {file})"),
+                format!("peer.handlers.decorator: unknown key; did you mean \"decorators\"? (in {file})"),
             ]
         );
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Conformance kit: the promises that every plugin library must keep, whoever wrote it.
+//! The conformance kit for tests of the shipped plugins: every finding at once, as an error.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -6,25 +6,13 @@
 //! # Ok(())
 //! # }
 //! ```
-//! It loads the library with the peer's own loader and calls it the way the peer does.
+//! The checks are those of `peer plugin test`, made in the test's own process.
 
 #![forbid(unsafe_code)]
 
-mod auth_filters;
-mod configs;
-mod decorators;
-mod endorsement;
-mod inputs;
-mod platforms;
-mod promises;
-mod validation;
-
 use anyhow::{Context, Result, bail, ensure};
-use handlers::{Config, Executor, Kind, LoadErrors, Registry, inspect};
-use promises::Promises;
-use serde_json::{Value, json};
+use plugin_testkit::{Outcome, Place, Subject, checks, run};
 use std::path::{Path, PathBuf};
-use tokio::runtime::Builder;
 
 /// The library of the crate whose integration test is running: cargo puts both into one folder.
 ///
@@ -37,112 +25,39 @@ pub fn library(crate_name: &str) -> Result<PathBuf> {
     Ok(library)
 }
 
-/// Checks every promise of every kind that the library offers; `config_json` is a good configuration.
+/// Makes every check of every kind that the library offers; `config_json` is a good configuration.
 pub fn check(library: &Path, config_json: &str) -> Result<()> {
-    let plugin = Plugin::new(library, config_json)?;
-    let mut promises = Promises::default();
-    plugin.check_manifest(&mut promises)?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    for kind in inspect(library)?.kinds {
-        configs::check(&plugin, kind, &mut promises);
-        for executor in [Executor::Inline, Executor::Isolated] {
-            runtime.block_on(async {
-                match kind {
-                    Kind::AuthFilter => auth_filters::check(&plugin, executor, &mut promises).await,
-                    Kind::Decorator => decorators::check(&plugin, executor, &mut promises).await,
-                    Kind::Platform => platforms::check(&plugin, &mut promises).await,
-                    Kind::Endorsement => endorsement::check(&plugin, executor, &mut promises).await,
-                    Kind::Validation => validation::check(&plugin, executor, &mut promises),
-                }
-            })?;
-        }
-    }
-    promises.kept(library)
+    all(&subject(library, config_json)?, |_| true)
 }
 
 /// Checks that a platform packs a folder of sources, always into the same bytes, and accepts the result.
 pub fn check_packages(library: &Path, config_json: &str, sources: &Path) -> Result<()> {
-    let plugin = Plugin::new(library, config_json)?;
-    let mut promises = Promises::default();
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    runtime.block_on(platforms::check_packages(&plugin, sources, &mut promises))?;
-    promises.kept(library)
+    let subject = subject(library, config_json)?.with_sources(sources);
+    all(&subject, |check| check == "platform/sources")
 }
 
-/// The name of the instance under test.
-const NAME: &str = "conformance";
-
-/// The library under test.
-struct Plugin {
-    library: PathBuf,
-    config: Value,
+fn subject(library: &Path, config_json: &str) -> Result<Subject> {
+    let config = serde_json::from_str(config_json).context("the good configuration is not JSON")?;
+    Subject::new(library, config)
 }
 
-impl Plugin {
-    fn new(library: &Path, config_json: &str) -> Result<Self> {
-        let config = serde_json::from_str(config_json).context("the good configuration is not JSON")?;
-        Ok(Self {
-            library: library.canonicalize()?,
-            config,
-        })
-    }
-
-    /// Loads one instance of one kind.
-    fn load(&self, kind: Kind, executor: Executor, config: &Value) -> Result<Registry, LoadErrors> {
-        let folder = self.library.parent().unwrap_or(Path::new("/"));
-        let entry = json!({
-            "name": NAME,
-            "library": self.library,
-            "executor": executor,
-            "config": config,
-        });
-        let mut section = json!({ "pluginDirs": [folder], "maxReloads": 1000 });
-        if let Some(section) = section.as_object_mut() {
-            let entries = match kind.is_named() {
-                true => json!({ NAME: entry }),
-                false => json!([entry]),
-            };
-            section.insert(kind.key().to_owned(), entries);
+fn all(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let mut failed = Vec::new();
+    let mut made = 0;
+    for check in checks(&subject.kinds()?) {
+        if !wanted(&check.to_string()) {
+            continue;
         }
-        match serde_json::from_value::<Config>(section) {
-            Ok(config) => Registry::load(&config, &[]),
-            // the section is made right here
-            Err(_impossible) => Err(LoadErrors(Vec::new())),
+        let finding = run(subject, &check, Place::Shared);
+        match finding.outcome {
+            Outcome::Passed => made += 1,
+            Outcome::Failed => failed.push(format!("{check}: {}", finding.reasons.join("\n    "))),
+            Outcome::Skipped => {}
         }
     }
-
-    fn good(&self, kind: Kind, executor: Executor) -> Result<Registry> {
-        self.load(kind, executor, &self.config)
-            .map_err(|errors| anyhow::anyhow!("{errors}"))
+    if !failed.is_empty() {
+        bail!("{} checks failed:\n  {}", failed.len(), failed.join("\n  "));
     }
-
-    fn check_manifest(&self, promises: &mut Promises) -> Result<()> {
-        let manifest = inspect(&self.library).with_context(|| self.library.display().to_string())?;
-        promises.check(!manifest.name.is_empty(), "the manifest names the plugin");
-        promises.check(!manifest.version.is_empty(), "the manifest says a version");
-        promises.check(manifest.unwinds, "the library is built with panic = \"unwind\"");
-        let Some(kind) = manifest.kinds.first() else {
-            bail!("the manifest names no kind")
-        };
-        let loaded = self.good(*kind, Executor::Inline)?.list();
-        let Some(info) = loaded.first() else {
-            bail!("nothing was loaded")
-        };
-        promises.check(
-            info.plugin == manifest.name,
-            "metadata and manifest have one name",
-        );
-        promises.check(
-            info.version == manifest.version,
-            "metadata and manifest have one version",
-        );
-        promises.check(!info.description.is_empty(), "the plugin describes itself");
-        Ok(())
-    }
+    ensure!(made > 0, "nothing was checked");
+    Ok(())
 }

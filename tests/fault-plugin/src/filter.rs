@@ -2,6 +2,11 @@
 
 use plugin_api::{Filter, Flow, HostRef, Init, PluginError, Request, Result, SharedBytes};
 use std::future::pending;
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Calls of a filter that has moods.
+static CALLS: AtomicUsize = AtomicUsize::new(0);
 
 pub(crate) struct FaultFilter {
     mode: String,
@@ -88,6 +93,18 @@ impl Filter for FaultFilter {
             }
             "echo" => Ok(Flow::Respond(request.proposal_bytes().to_vec())),
             "pass" => Ok(Flow::Continue),
+            "print" => {
+                std::io::stdout().write_all(b"debugging\n").ok();
+                Ok(Flow::Continue)
+            }
+            "leak" => {
+                std::mem::forget(vec![1_u8; 64 << 10]);
+                Ok(Flow::Continue)
+            }
+            "moody" => match CALLS.fetch_add(1, Ordering::Relaxed) % 2 {
+                0 => Ok(Flow::Continue),
+                _ => Err(PluginError::denied("not now")),
+            },
             _ => Ok(Flow::ContinueThenAfter(Kept {
                 panics: self.mode == "panic in state drop",
             })),

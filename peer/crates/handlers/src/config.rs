@@ -75,7 +75,7 @@ pub struct Entry {
     /// A path, or a file name to look for in the plugin folders; empty = look for the plugin's name.
     #[serde(default, deserialize_with = "null_is_default")]
     pub library: PathBuf,
-    /// Expected SHA-256 of the library, as hex.
+    /// Expected SHA-256 of the library, as hex, with or without `sha256:` in front.
     #[serde(default)]
     pub sha256: Option<String>,
     /// Where calls run.

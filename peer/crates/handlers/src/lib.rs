@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+mod advice;
 mod auth_chain;
 mod binding;
 mod breaker;
@@ -23,6 +24,7 @@ mod loading;
 mod manifest;
 mod metrics;
 mod own_config;
+mod pin;
 mod platforms;
 mod plugin_host;
 mod plugin_set;
@@ -34,6 +36,7 @@ mod section;
 mod shadow;
 mod threads;
 mod validators;
+mod verify;
 mod watchdog;
 
 pub use auth_chain::AuthChain;
@@ -47,6 +50,7 @@ pub use kind::Kind;
 pub use load_error::{LoadError, LoadErrors, Refusal};
 pub use manifest::{Manifest, inspect};
 pub use metrics::{Metric, PluginStats, Timing};
+pub use pin::Pin;
 pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
 pub use plugin_set::{Explained, PluginSet};
 pub use registry::{Registry, api_version};
@@ -55,3 +59,4 @@ pub use reload::{Change, Reload, What};
 pub use request::{Lookup, Metadata, ParsedRequest, Said};
 pub use section::SectionFault;
 pub use validators::{JudgedAction, Signed, ValidateError, Validator, Validators, Verdict};
+pub use verify::{Link, Verification, VerifiedEntry, verify};

@@ -34,6 +34,9 @@ pub enum LoadError {
     /// No manifest.
     #[error("not a plugin: expected a manifest in section .fabplug, found {found}")]
     NoManifest { found: String },
+    /// Unusable metadata in the file.
+    #[error("unusable metadata: expected those of the plugin in section .fabplug.meta, found {found}")]
+    Metadata { found: String },
     /// Another contract.
     #[error("incompatible plugin API: expected version {expected}, found {found}")]
     Api { expected: String, found: String },
@@ -83,7 +86,9 @@ impl LoadError {
             Self::Perm { .. } => "correct owner and mode (chown, chmod go-w)",
             Self::Sha { .. } => "install the right file, or correct sha256 once its origin is certain",
             Self::NotElf { .. } => "install a complete plugin library built for this machine",
-            Self::NoManifest { .. } => "build it as a cdylib that calls plugin_api::export_plugin!",
+            Self::NoManifest { .. } | Self::Metadata { .. } => {
+                "build it as a cdylib that calls plugin_api::export_plugin!"
+            }
             Self::Api { .. } | Self::Header { .. } | Self::Layout { .. } => {
                 "rebuild the plugin with a matching plugin-api, or use a matching peer"
             }

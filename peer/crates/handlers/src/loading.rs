@@ -14,6 +14,7 @@ use crate::kind::Kind;
 use crate::load_error::{LoadError, LoadErrors, Refusal};
 use crate::metrics::{Counters, PluginMetrics};
 use crate::own_config::{Own, Split, split};
+use crate::pin::Pin;
 use crate::platforms::Platform;
 use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
 use crate::plugin_set::PluginSet;
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use plugin_api::{
     Code, EndorsementObject, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res, ValidationObject,
 };
+use protos::chaincode_type_number;
 use serde_json::Value;
 use std::collections::btree_map::Entry as Place;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +103,8 @@ struct Candidate<'a> {
 /// What a constructor gets.
 struct Setup<'s> {
     name: String,
+    /// Where its configuration stands.
+    at: String,
     config: &'s Value,
     facts: &'s [(&'s str, &'s str)],
 }
@@ -265,20 +269,27 @@ impl<'a> Loader<'a> {
             .iter()
             .map(|(name, fact)| (name.as_str(), fact.as_str()))
             .collect();
-        let platform = |name: String, config: &Value, facts: &[(&str, &str)]| {
-            let setup = Setup { name, config, facts };
+        let at = format!("{}.config", candidate.config_path);
+        let platform = |name: String, at: String, config: &Value, facts: &[(&str, &str)]| {
+            let setup = Setup {
+                name,
+                at,
+                config,
+                facts,
+            };
             self.construct(candidate, &library, setup, origin.clone(), |module| {
                 module.new_platform()
             })
         };
-        let instance = platform(candidate.entry.name.clone(), &general, &facts)?;
+        let instance = platform(candidate.entry.name.clone(), at.clone(), &general, &facts)?;
         let mut by_chaincode = BTreeMap::new();
         for (chaincode, Own { stated, merged }) in own {
             let stated = stated.to_string();
             let mut facts = facts.clone();
             facts.push((OWN_CONFIG, stated.as_str()));
             let name = format!("{}.{chaincode}", candidate.entry.name);
-            let own = platform(name, &merged, &facts).map_err(|error| of_chaincode(error, &chaincode))?;
+            let at = format!("{at}.chaincodes.{chaincode}");
+            let own = platform(name, at, &merged, &facts).map_err(|error| of_chaincode(error, &chaincode))?;
             by_chaincode.insert(chaincode, own);
         }
         let asked = Arc::clone(&instance);
@@ -290,7 +301,9 @@ impl<'a> Loader<'a> {
                 reason: bounded(&error.message),
             })?
             .to_ascii_uppercase();
-        if chaincode_type.is_empty() || chaincode_type.len() > 64 {
+        // a name that begins with a digit could be taken for the number of another one
+        let named = chaincode_type.starts_with(|first: char| first.is_ascii_alphabetic());
+        if !named || chaincode_type.len() > 64 {
             return Err(LoadError::Ctor {
                 reason: format!("it serves the type {chaincode_type:?}"),
             });
@@ -307,7 +320,12 @@ impl<'a> Loader<'a> {
     fn by_type(&mut self, platforms: Vec<(Platform, String)>) -> BTreeMap<String, Platform> {
         let mut by_type: BTreeMap<String, Platform> = BTreeMap::new();
         for (platform, config_path) in platforms {
-            match by_type.entry(platform.chaincode_type().to_owned()) {
+            let number = chaincode_type_number(platform.chaincode_type());
+            let same = by_type
+                .keys()
+                .find(|other| chaincode_type_number(other) == number);
+            let key = same.cloned();
+            match by_type.entry(key.unwrap_or_else(|| platform.chaincode_type().to_owned())) {
                 Place::Vacant(place) => {
                     place.insert(platform);
                 }
@@ -343,6 +361,7 @@ impl<'a> Loader<'a> {
         };
         let setup = Setup {
             name: candidate.name.clone(),
+            at: format!("{}.config", candidate.config_path),
             config: &config,
             facts: &[],
         };
@@ -365,7 +384,7 @@ impl<'a> Loader<'a> {
                 expected: candidate.kind.name(),
                 found: "a manifest that names the kind, and no constructor for it".to_owned(),
             })?;
-        library.check_config(setup.config)?;
+        library.check_config(setup.config, &setup.at)?;
         let (name, json) = (intern(&setup.name), setup.config.to_string());
         let facts: Vec<(String, String)> = setup
             .facts
@@ -393,11 +412,11 @@ impl<'a> Loader<'a> {
     }
 
     fn library(&self, candidate: &mut Candidate<'a>) -> Result<Arc<Library>, LoadError> {
-        let path = self.dirs.locate(candidate.entry)?;
-        candidate.file = Some(path.clone());
-        self.dirs.check(&path)?;
-        let file = PluginFile::read(&path)?;
-        self.check_pin(candidate.entry, &file)?;
+        let way = self.dirs.locate(candidate.entry)?;
+        candidate.file = Some(way.real.clone());
+        self.dirs.check(&way)?;
+        let file = PluginFile::read(&way.real)?;
+        Pin::check(candidate.entry, &file.sha256, self.config.require_pins)?;
         let policy = Policy {
             deny_toolchains: &self.config.deny_toolchains,
             max_libraries: self.config.max_reloads,
@@ -406,26 +425,11 @@ impl<'a> Loader<'a> {
         // has the rest, for whoever asks for it
         debug!(
             plugin = candidate.entry.name,
-            file = %path.display(),
+            file = %way.real.display(),
             sha256 = file.sha256,
             "loading plugin"
         );
         Library::load(file, candidate.kind, &policy)
-    }
-
-    fn check_pin(&self, entry: &Entry, file: &PluginFile) -> Result<(), LoadError> {
-        match &entry.sha256 {
-            Some(pin) if pin.eq_ignore_ascii_case(&file.sha256) => Ok(()),
-            Some(pin) => Err(LoadError::Sha {
-                expected: pin.clone(),
-                found: file.sha256.clone(),
-            }),
-            None if self.config.require_pins => Err(LoadError::Sha {
-                expected: "in the entry, because requirePins is set".to_owned(),
-                found: format!("none (the file has {})", file.sha256),
-            }),
-            None => Ok(()),
-        }
     }
 }
 

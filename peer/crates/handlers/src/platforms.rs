@@ -7,6 +7,7 @@ use abi_stable::std_types::{RResult, RSlice, Tuple2};
 use bytes::Bytes;
 use plugin_api::{OFFLINE, PEER_ADDRESS, PlatformObject, PluginError, Res, SECRET};
 use prost::Message;
+use protos::chaincode_type_number;
 use protos::peer::{ChaincodeDeploymentSpec, ChaincodeSpec};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -143,10 +144,17 @@ impl Platforms {
         self.by_type.keys().map(String::as_str)
     }
 
-    /// The platform of a type, for example of `ChaincodeSpec.Type`'s name. Case does not matter.
+    /// The platform of a type: its name, in any case, or the digits of its number, which is all that a package has of a
+    /// language that Fabric does not know.
     pub fn by_type(&self, chaincode_type: &str) -> Result<&Platform, PlatformError> {
+        let numbered = |number: i32| {
+            let mut types = self.by_type.iter();
+            let (_, platform) = types.find(|(name, _)| chaincode_type_number(name) == number)?;
+            Some(platform)
+        };
         self.by_type
             .get(&chaincode_type.to_ascii_uppercase())
+            .or_else(|| numbered(chaincode_type.parse().ok()?))
             .ok_or_else(|| {
                 let loaded: Vec<&str> = self.types().collect();
                 let loaded = if loaded.is_empty() {

@@ -6,9 +6,14 @@
 mod file;
 mod image;
 mod library;
+mod metadata;
 mod place;
+mod schema;
+mod way;
 
 pub(crate) use file::PluginFile;
 pub(crate) use image::Mapped;
-pub(crate) use library::{Library, Policy};
+pub(crate) use library::{Library, Policy, check_note};
+pub(crate) use metadata::Metadata;
 pub(crate) use place::PluginDirs;
+pub(crate) use way::{Exposure, Way};

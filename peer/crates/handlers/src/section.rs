@@ -1,5 +1,6 @@
 //! Reads `peer.handlers` and names every fault in it, where serde would stop at the first.
 
+use crate::advice::closest;
 use crate::config::{Config, Entry};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -142,20 +143,9 @@ impl Reading {
     }
 
     fn unknown(&mut self, path: String, key: &str, known: &[&str]) {
-        let close = known
-            .iter()
-            .map(|candidate| {
-                (
-                    distance(&key.to_lowercase(), &candidate.to_lowercase()),
-                    *candidate,
-                )
-            })
-            .min();
-        let remedy = match close {
-            Some((distance, candidate)) if distance <= 3 && distance < key.len() => {
-                format!("did you mean {candidate}?")
-            }
-            _ => format!("the keys here are {}", known.join(", ")),
+        let remedy = match closest(key, known.iter().copied()) {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => format!("the keys here are {}", known.join(", ")),
         };
         self.fault(path, format!("unknown key; {remedy}"));
     }
@@ -167,22 +157,6 @@ impl Reading {
         }
         object
     }
-}
-
-/// Letters to insert, remove or change.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, a) in one.chars().enumerate() {
-        let mut next = vec![line + 1];
-        for ((b, diagonal), above) in other.iter().zip(&row).zip(row.iter().skip(1)) {
-            let left = next.last().copied().unwrap_or_default();
-            let changed = diagonal + usize::from(a != *b);
-            next.push(changed.min(left + 1).min(above + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -207,12 +181,12 @@ mod tests {
         .unwrap_err();
         let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
         for expected in [
-            "peer.handlers.authFilters[1].libary: unknown key; did you mean library?",
+            "peer.handlers.authFilters[1].libary: unknown key; did you mean \"library\"?",
             "peer.handlers.authFilters[1].executor: unknown variant `thread`, expected `inline` or `isolated`",
             "peer.handlers.authFilters[2]: no name; every entry needs one",
             "peer.handlers.authFilters[2].timeoutMs: invalid type",
             "peer.handlers.authFilters[3]: expected a section with keys of its own",
-            "peer.handlers.authFiltres: unknown key; did you mean authFilters?",
+            "peer.handlers.authFiltres: unknown key; did you mean \"authFilters\"?",
             "peer.handlers.endorsers.escc.lib: unknown key; the keys here are name, library",
             "peer.handlers.decorators: expected a list of entries",
             "peer.handlers.requirePins: invalid type",
@@ -230,12 +204,5 @@ mod tests {
     fn a_good_section_is_read() {
         let section = json!({"authFilters": [{"name": "A", "config": {"x": 1}}], "platforms": null});
         assert_eq!(Config::read(&section).unwrap().auth_filters.len(), 1);
-    }
-
-    #[test]
-    fn distances_count_single_letters() {
-        assert_eq!(distance("libary", "library"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("authfiltres", "authfilters"), 2);
     }
 }

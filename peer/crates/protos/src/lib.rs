@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod chaincode_types;
 mod clamp;
 mod digest;
 mod envelope;
@@ -20,6 +21,7 @@ pub use block::{
     BlockError, block_data_hash, block_header_bytes, block_header_hash, last_config_index, new_block,
     set_metadata, tx_filter,
 };
+pub use chaincode_types::{chaincode_type_number, chaincode_type_text};
 pub use clamp::clamped;
 pub use digest::sha256;
 pub use envelope::{EnvelopeError, SignedData, UnpackedEnvelope, channel_header_of, now_timestamp};

@@ -14,6 +14,7 @@ mod crash;
 mod endorsers;
 mod gallery;
 mod harness;
+mod looking;
 mod network;
 mod refusals;
 mod reload;

@@ -9,17 +9,17 @@ use std::path::Path;
 use tempfile::TempDir;
 
 /// A plugin folder with one library of this content.
-struct Folder(TempDir);
+pub struct Folder(TempDir);
 
 impl Folder {
-    fn with(content: &[u8]) -> Self {
+    pub fn with(content: &[u8]) -> Self {
         // below the build folder: /tmp is writable by everybody, even if it is sticky
         let folder = tempfile::tempdir_in(library_dir()).unwrap();
         fs::write(folder.path().join("plugin.so"), content).unwrap();
         Self(folder)
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -37,7 +37,7 @@ impl Folder {
     }
 }
 
-fn library() -> Vec<u8> {
+pub fn library() -> Vec<u8> {
     fs::read(library_dir().join(LIBRARY)).unwrap()
 }
 
@@ -58,7 +58,7 @@ fn forged(offset: usize, bytes: &[u8]) -> Folder {
 }
 
 /// The library with every occurrence of a text replaced by one of the same length.
-fn replaced(from: &str, to: &str) -> Folder {
+pub fn replaced(from: &str, to: &str) -> Folder {
     assert_eq!(from.len(), to.len());
     let mut library = library();
     let at: Vec<usize> = (0..library.len() - from.len())
@@ -107,7 +107,7 @@ fn refuses_forged_manifests() {
     let (error, text) = forged(20, &0_u32.to_ne_bytes()).refusal(|_| {});
     assert!(matches!(error, LoadError::Flags), "{text}");
     let (error, text) = forged(24, b"Other\0").refusal(|_| {});
-    assert!(matches!(error, LoadError::Ctor { .. }), "{text}");
+    assert!(matches!(error, LoadError::Metadata { .. }), "{text}");
     assert!(text.contains(r#"name "Fault" instead of "Other""#), "{text}");
     let (error, text) = forged(184, b"riscv64-unknown-none\0").refusal(|_| {});
     assert!(matches!(error, LoadError::Target { .. }), "{text}");
@@ -168,7 +168,7 @@ fn pins_are_compared() {
         let pin = pin.to_owned();
         folder.refusal(move |handlers| handlers["authFilters"][0]["sha256"] = json!(pin))
     };
-    let (error, text) = pinned("00");
+    let (error, text) = pinned(&"0".repeat(64));
     let LoadError::Sha { found, .. } = error else {
         panic!("{text}")
     };
@@ -181,6 +181,12 @@ fn pins_are_compared() {
     });
     let loaded = load(good).unwrap();
     assert_eq!(loaded.list()[0].sha256, found);
+    let (error, text) = pinned("00");
+    assert!(matches!(error, LoadError::Sha { .. }), "{text}");
+    assert!(
+        text.contains("expected SHA-256 as 64 hexadecimal digits"),
+        "{text}"
+    );
     let (error, text) = folder.refusal(|handlers| handlers["requirePins"] = json!(true));
     assert!(matches!(error, LoadError::Sha { .. }), "{text}");
 }
@@ -282,7 +288,10 @@ fn a_plugin_is_found_by_its_manifests_name() {
     };
     assert_eq!(by_name("Fault").unwrap().list()[0].plugin, "Fault");
     let text = by_name("fault").unwrap_err().to_string();
-    assert!(text.contains(r#"which have ["Fault"]"#), "{text}");
+    assert!(
+        text.contains(r#"which have ["Fault"]; did you mean "Fault"?"#),
+        "{text}"
+    );
     // the same bytes twice are no ambiguity, different ones are
     fs::copy(folder.path().join("plugin.so"), folder.path().join("copy.so")).unwrap();
     assert!(by_name("Fault").is_ok());

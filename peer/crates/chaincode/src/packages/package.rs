@@ -1,17 +1,17 @@
 //! One package: a plain `ChaincodeDeploymentSpec`, or a signed one inside an envelope.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use container::ChaincodeSource;
 use prost::{DecodeError, Message};
 use protos::common::{Envelope, HeaderType};
-use protos::peer::chaincode_spec::Type;
 use protos::peer::{
     CdsData, ChaincodeData, ChaincodeDeploymentSpec, ChaincodeId, Endorsement, SignedCdsData,
     SignedChaincodeDeploymentSpec,
 };
-use protos::{MAX_MESSAGE_SIZE, UnpackedEnvelope, sha256};
+use protos::{MAX_MESSAGE_SIZE, UnpackedEnvelope, chaincode_type_text, sha256};
 
 /// Why bytes are no package, or a package cannot be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -204,7 +204,7 @@ impl Package {
             id: self.id.to_string(),
             name: self.id.name.to_string(),
             version: self.id.version.to_string(),
-            chaincode_type: self.chaincode_type().to_owned(),
+            chaincode_type: self.chaincode_type().into_owned(),
             deployment_spec: self.deployment_spec_bytes.clone(),
             code_package: self.code_package().clone(),
         }
@@ -234,13 +234,11 @@ impl Package {
         &self.deployment_spec.code_package
     }
 
-    /// The language, as the name of `ChaincodeSpec.Type`.
+    /// The language: the name of `ChaincodeSpec.Type`, or the number of a language that Fabric does not know.
     #[must_use]
-    pub fn chaincode_type(&self) -> &'static str {
+    pub fn chaincode_type(&self) -> Cow<'static, str> {
         let spec = self.deployment_spec.chaincode_spec.as_ref();
-        spec.and_then(|spec| Type::try_from(spec.r#type).ok())
-            .unwrap_or(Type::Undefined)
-            .as_str_name()
+        chaincode_type_text(spec.map_or(0, |spec| spec.r#type))
     }
 
     /// The path that the client named when it packed the code.

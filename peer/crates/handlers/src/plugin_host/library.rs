@@ -2,15 +2,15 @@
 
 use super::file::PluginFile;
 use super::image::{self, Mapped};
+use super::metadata::Metadata;
+use super::schema::Schema;
 use crate::current::intern;
 use crate::deadline::{LOADING, within};
 use crate::kind::Kind;
 use crate::load_error::LoadError;
-use jsonschema::Validator;
 use parking_lot::Mutex;
 use plugin_api::manifest::{API_MAJOR, API_MINOR, FLAG_DEBUG, FLAG_UNWIND, TARGET};
 use plugin_api::{Note, PluginMod_Ref};
-use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,20 +31,7 @@ pub(crate) struct Library {
     pub(crate) note: Note,
     pub(crate) module: PluginMod_Ref,
     pub(crate) description: String,
-    schema: Validator,
-    schema_json: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    name: String,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    config_schema: Option<Value>,
-    #[serde(default)]
-    error: Option<String>,
+    schema: Schema,
 }
 
 impl Library {
@@ -52,6 +39,7 @@ impl Library {
     pub(crate) fn load(file: PluginFile, kind: Kind, policy: &Policy<'_>) -> Result<Arc<Self>, LoadError> {
         let note = file.note()?;
         check_note(&note, kind, policy)?;
+        let stated = file.metadata(&note)?;
         if let Some(library) = LOADED.lock().get(&file.sha256) {
             return Ok(Arc::clone(library));
         }
@@ -63,7 +51,7 @@ impl Library {
         let plugin = intern(note.name());
         let library = within(LOADING, plugin, "its library", move || {
             let module = image::map(&file, &note)?;
-            Self::describe(&file, note, module)
+            Self::describe(&file, note, stated.as_ref(), module)
         })??;
         // of two that were loaded at the same time one stays unused
         let mut loaded = LOADED.lock();
@@ -74,75 +62,39 @@ impl Library {
     }
 
     /// Runs code of the library.
-    fn describe(file: &PluginFile, note: Note, module: PluginMod_Ref) -> Result<Self, LoadError> {
+    fn describe(
+        file: &PluginFile,
+        note: Note,
+        stated: Option<&Metadata>,
+        module: PluginMod_Ref,
+    ) -> Result<Self, LoadError> {
         let bad = |found: String| LoadError::Ctor {
             reason: format!("its metadata is unusable: {found}"),
         };
         let json = (module.metadata_json())();
-        let metadata: Metadata = serde_json::from_str(&json).map_err(|error| bad(error.to_string()))?;
-        if let Some(error) = metadata.error {
-            return Err(bad(error));
+        let metadata = Metadata::parse(json.as_bytes(), &note).map_err(bad)?;
+        // what can be read without running anything is what verify has checked the configuration against
+        if stated.is_some_and(|stated| *stated != metadata) {
+            return Err(bad("it is another one than in the file".to_owned()));
         }
-        if metadata.name != note.name() {
-            return Err(bad(format!(
-                "name {:?} instead of {:?}",
-                metadata.name,
-                note.name()
-            )));
-        }
-        let schema_json = metadata.config_schema.unwrap_or(Value::Bool(true));
-        let schema = jsonschema::validator_for(&schema_json).map_err(|error| bad(error.to_string()))?;
+        let schema = metadata.schema().map_err(bad)?;
         Ok(Self {
             sha256: file.sha256.clone(),
             note,
             module,
             description: metadata.description,
             schema,
-            schema_json,
         })
     }
 
-    /// Checks an entry's `config` against the plugin's schema.
-    pub(crate) fn check_config(&self, config: &Value) -> Result<(), LoadError> {
-        let errors: Vec<String> = self
-            .schema
-            .iter_errors(config)
-            .take(5)
-            .map(|error| {
-                format!(
-                    "config{}: {error}",
-                    error.instance_path().to_string().replace('/', ".")
-                )
-            })
-            .collect();
-        if errors.is_empty() {
-            return Ok(());
-        }
-        Err(LoadError::Config {
-            expected: self.expected_config(),
-            found: errors.join("; "),
-        })
-    }
-
-    fn expected_config(&self) -> String {
-        let properties = self.schema_json.get("properties").and_then(Value::as_object);
-        let keys: Vec<&str> = properties
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.as_str())
-            .collect();
-        match keys.as_slice() {
-            [] => format!("a config as {:?} describes it (it has no keys)", self.note.name()),
-            keys => format!(
-                "a config as {:?} describes it (keys {})",
-                self.note.name(),
-                keys.join(", ")
-            ),
-        }
+    /// Checks an entry's `config`, which stands at `at`, against the plugin's schema.
+    pub(crate) fn check_config(&self, config: &Value, at: &str) -> Result<(), LoadError> {
+        self.schema.check(self.note.name(), config, at)
     }
 }
 
-fn check_note(note: &Note, kind: Kind, policy: &Policy<'_>) -> Result<(), LoadError> {
+/// Whether this peer takes a plugin with such a manifest as a plugin of that kind.
+pub(crate) fn check_note(note: &Note, kind: Kind, policy: &Policy<'_>) -> Result<(), LoadError> {
     if note.api_major != API_MAJOR {
         return Err(LoadError::Api {
             expected: format!("{API_MAJOR}.x (this peer has {API_MAJOR}.{API_MINOR})"),

@@ -36,7 +36,7 @@ impl Installer {
         };
         let judged = self
             .validator
-            .validate(package.chaincode_type(), package.deployment_spec_bytes())
+            .validate(&package.chaincode_type(), package.deployment_spec_bytes())
             .await;
         if let Err(reason) = judged {
             return error(wire_message(&*reason));

@@ -92,7 +92,10 @@ fn a_plain_package_has_fabrics_fingerprints() {
     assert_eq!((data.name.as_str(), data.version.as_str()), ("mycc", "1.0"));
     assert!(data.instantiation_policy.is_empty());
     assert_eq!(package.instantiation_policy(), None);
-    assert_eq!((package.chaincode_type(), package.path()), ("NODE", "some/path"));
+    assert_eq!(
+        (&*package.chaincode_type(), package.path()),
+        ("NODE", "some/path")
+    );
     assert_eq!(package.deployment_spec_bytes(), &plain("mycc", "1.0"));
 }
 

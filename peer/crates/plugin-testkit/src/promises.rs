@@ -1,8 +1,7 @@
-//! The list of what a plugin did not keep.
+//! The list of what a plugin did not do.
 
-use anyhow::{Result, bail};
+use crate::check::Outcome;
 use handlers::Registry;
-use std::path::Path;
 
 #[derive(Default)]
 pub(crate) struct Promises {
@@ -31,14 +30,18 @@ impl Promises {
         }
     }
 
-    pub(crate) fn kept(self, library: &Path) -> Result<()> {
+    pub(crate) fn outcome(&self) -> Outcome {
         if self.broken.is_empty() {
-            return Ok(());
+            Outcome::Passed
+        } else {
+            Outcome::Failed
         }
-        bail!(
-            "{} breaks its promises:\n  {}",
-            library.display(),
-            self.broken.join("\n  ")
-        )
+    }
+
+    /// Each once, in order.
+    pub(crate) fn broken(self) -> Vec<String> {
+        let mut broken = self.broken;
+        broken.dedup();
+        broken
     }
 }

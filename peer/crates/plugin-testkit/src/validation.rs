@@ -1,9 +1,11 @@
 //! Promises of validation plugins.
 
-use crate::inputs::hostile;
+use crate::check::Step;
+use crate::growth;
+use crate::inputs::{Input, middling};
 use crate::promises::Promises;
-use crate::{NAME, Plugin};
-use anyhow::{Context, Result};
+use crate::subject::{NAME, Subject};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use handlers::{Executor, JudgedAction, Kind, Signed, Validator, Verdict};
 use std::sync::Arc;
@@ -121,53 +123,77 @@ impl JudgedAction for Action {
     }
 }
 
-pub(crate) fn check(plugin: &Plugin, executor: Executor, promises: &mut Promises) -> Result<()> {
-    let registry = plugin.good(Kind::Validation, executor)?;
-    let validator = registry.validators().get(NAME).context("nothing was loaded")?;
-    let judge = |action: &Action| verdict(&validator, action);
-    for (when, bytes) in hostile() {
-        let names = ["lscc".to_owned(), text(&bytes)];
-        for (text, content) in names
-            .into_iter()
-            .flat_map(|name| [(name.clone(), true), (name, false)])
-        {
-            let action = Action {
-                bytes: bytes.clone(),
-                text,
-                works: true,
-                content,
-            };
-            promises.check(
-                judge(&action) == judge(&action),
-                format!("judges the same twice {when}"),
-            );
+pub(crate) async fn check(subject: &Subject, step: Step, promises: &mut Promises) -> Result<()> {
+    for executor in [Executor::Inline, Executor::Isolated] {
+        let registry = subject.good(Kind::Validation, executor)?;
+        let validator = registry.validators().get(NAME).context("nothing was loaded")?;
+        let mut when = "when it is called";
+        match step {
+            Step::Input(input) => {
+                when = input.when();
+                hostile(&validator, input, promises);
+            }
+            Step::BrokenPeer => {
+                when = "when the ledger cannot be read";
+                let unreadable = Action {
+                    works: false,
+                    ..action(Bytes::new())
+                };
+                // no verdict may rest on a ledger that cannot be read: the peer sees to that, whatever the plugin says
+                drop(validator.validate(Arc::new(unreadable)));
+            }
+            Step::Concurrency => {
+                when = "under load";
+                concurrently(&validator, promises);
+            }
+            Step::CallMemory => {
+                let action = action(middling());
+                growth::calls(|| std::future::ready(verdict(&validator, &action)), promises).await?;
+            }
+            _ => bail!("no check of validation plugins"),
         }
         promises.check_stats(&registry, when);
     }
-    // no verdict may rest on a ledger that cannot be read: the peer sees to that, whatever the plugin says
-    let unreadable = Action {
-        bytes: Bytes::new(),
+    Ok(())
+}
+
+fn action(bytes: Bytes) -> Action {
+    Action {
+        bytes,
         text: "mycc".into(),
-        works: false,
-        content: true,
-    };
-    drop(validator.validate(Arc::new(unreadable.clone())));
-    promises.check_stats(&registry, "when the ledger cannot be read");
-    let action = Action {
         works: true,
-        ..unreadable
-    };
-    let alone = judge(&action);
+        content: true,
+    }
+}
+
+fn hostile(validator: &Validator, input: Input, promises: &mut Promises) {
+    let bytes = input.bytes();
+    for text in ["lscc".to_owned(), text(&bytes)] {
+        for content in [true, false] {
+            let action = Action {
+                text: text.clone(),
+                content,
+                ..action(bytes.clone())
+            };
+            promises.check(
+                verdict(validator, &action) == verdict(validator, &action),
+                format!("judges the same twice {}", input.when()),
+            );
+        }
+    }
+}
+
+fn concurrently(validator: &Validator, promises: &mut Promises) {
+    let action = action(Bytes::new());
+    let alone = verdict(validator, &action);
     let alike = thread::scope(|scope| {
-        let round = || (0..ROUNDS).all(|_| judge(&action) == alone);
+        let round = || (0..ROUNDS).all(|_| verdict(validator, &action) == alone);
         let threads: Vec<_> = (0..CONCURRENT).map(|_| scope.spawn(round)).collect();
         threads
             .into_iter()
             .all(|thread| thread.join().is_ok_and(|alike| alike))
     });
     promises.check(alike, "judges the same under load");
-    promises.check_stats(&registry, "under load");
-    Ok(())
 }
 
 /// The verdict without its words: peers must agree on nothing else.

@@ -1,28 +1,61 @@
 //! Promises of platforms.
 
-use crate::Plugin;
-use crate::inputs::hostile;
+use crate::check::Step;
+use crate::growth;
+use crate::inputs::{Input, middling};
 use crate::promises::Promises;
-use anyhow::{Context, Result};
+use crate::subject::Subject;
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use futures::future::join_all;
 use handlers::{Executor, Kind, Platform, PlatformError, Registry};
 use prost::Message;
 use protos::peer::{ChaincodeDeploymentSpec, ChaincodeId, ChaincodeSpec};
-use std::path::Path;
 
-pub(crate) async fn check(plugin: &Plugin, promises: &mut Promises) -> Result<()> {
-    let registry = plugin.good(Kind::Platform, Executor::Isolated)?;
+/// Calls at the same time: the peer has four threads for a platform.
+const CONCURRENT: usize = 50;
+
+pub(crate) async fn check(subject: &Subject, step: Step, promises: &mut Promises) -> Result<()> {
+    let registry = subject.good(Kind::Platform, Executor::Isolated)?;
     let platform = &only(&registry)?;
-    for (when, bytes) in hostile() {
-        let package = ChaincodeDeploymentSpec {
-            code_package: bytes.clone(),
-            ..Default::default()
-        };
-        for input in [bytes.clone(), package.encode_to_vec().into()] {
-            all_calls(platform, &input, when, promises).await;
+    let mut when = "when it is called";
+    match step {
+        Step::Input(input) => {
+            when = input.when();
+            hostile(platform, input, promises).await;
         }
-        promises.check_stats(&registry, when);
+        Step::Packages => packages(platform, promises).await,
+        Step::Plans => plans(platform, promises).await,
+        Step::Sources => sources(platform, subject, promises).await?,
+        Step::Concurrency => {
+            when = "under load";
+            let alone = platform.build_plan(Bytes::new()).await;
+            let all = join_all((0..CONCURRENT).map(|_| platform.build_plan(Bytes::new()))).await;
+            promises.check(all.iter().all(|one| *one == alone), "plans the same under load");
+        }
+        Step::CallMemory => {
+            let package = middling();
+            growth::calls(|| platform.validate_deployment_spec(package.clone()), promises).await?;
+            growth::calls(|| platform.build_plan(Bytes::new()), promises).await?;
+        }
+        _ => bail!("no check of platforms"),
     }
+    promises.check_stats(&registry, when);
+    Ok(())
+}
+
+async fn hostile(platform: &Platform, input: Input, promises: &mut Promises) {
+    let bytes = input.bytes();
+    let package = ChaincodeDeploymentSpec {
+        code_package: bytes.clone(),
+        ..Default::default()
+    };
+    for input_bytes in [bytes, package.encode_to_vec().into()] {
+        all_calls(platform, &input_bytes, input.when(), promises).await;
+    }
+}
+
+async fn packages(platform: &Platform, promises: &mut Promises) {
     let absent = platform.validate_deployment_spec(Bytes::new()).await;
     promises.check(absent.is_ok(), "takes a deployment without a package for valid");
     let damaged = ChaincodeDeploymentSpec {
@@ -33,8 +66,6 @@ pub(crate) async fn check(plugin: &Plugin, promises: &mut Promises) -> Result<()
         .validate_deployment_spec(damaged.encode_to_vec().into())
         .await;
     promises.check(refused.is_err(), "refuses a package that is none");
-    plans(platform, promises).await;
-    Ok(())
 }
 
 fn only(registry: &Registry) -> Result<Platform> {
@@ -101,10 +132,12 @@ async fn plans(platform: &Platform, promises: &mut Promises) {
     promises.check(dockerfile.starts_with("FROM "), "starts its Dockerfile with FROM");
 }
 
-pub(crate) async fn check_packages(plugin: &Plugin, sources: &Path, promises: &mut Promises) -> Result<()> {
-    let registry = plugin.good(Kind::Platform, Executor::Isolated)?;
-    let platform = only(&registry)?;
-    let path = sources
+async fn sources(platform: &Platform, subject: &Subject, promises: &mut Promises) -> Result<()> {
+    let folder = subject
+        .sources
+        .as_deref()
+        .context("no folder of sources was given")?;
+    let path = folder
         .to_str()
         .context("the path of the sources is not UTF-8")?
         .to_owned();

@@ -1,0 +1,332 @@
+//! Plugins from outside: crates that `peer plugin new` writes, which know nothing but a packaged copy of plugin-api, built
+//! by cargo on their own, and used by the peer as it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use flate2::read::GzDecoder;
+use integration::binaries::{peer_binary, root, target_dir};
+use serde_json::{Value, json};
+
+use crate::dev::Dev;
+
+/// Template, name, and the list of `peer.handlers` that it goes to.
+const PLUGINS: [(&str, &str, &str); 4] = [
+    ("auth-filter", "org-allow", "authFilters"),
+    ("around", "watch", "authFilters"),
+    ("decorator", "facts", "decorators"),
+    ("platform", "program", "platforms"),
+];
+
+/// Where somebody writes plugins. Kept between runs, so that what they depend on is built once.
+struct Workshop(PathBuf);
+
+impl Workshop {
+    fn open() -> Self {
+        let workshop = Self(target_dir().join("third-party"));
+        for name in ["plugin-api", "plugins", "chaincode", "config"]
+            .into_iter()
+            .chain(PLUGINS.map(|(_, name, _)| name))
+        {
+            fs::remove_dir_all(workshop.path(name)).ok();
+        }
+        for name in ["plugins", "chaincode", "config"] {
+            fs::create_dir_all(workshop.path(name)).unwrap();
+        }
+        workshop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Unpacks what would be published.
+    fn unpack_api(&self) {
+        let packed = self.path("packed");
+        let mut cargo = cargo(root());
+        cargo
+            .args([
+                "package",
+                "--package",
+                "plugin-api",
+                "--no-verify",
+                "--allow-dirty",
+                "--offline",
+            ])
+            .arg("--target-dir")
+            .arg(&packed);
+        done(&mut cargo);
+        let files = fs::read_dir(packed.join("package")).unwrap().flatten();
+        let package = files
+            .map(|file| file.path())
+            .find(|path| path.extension().is_some_and(|extension| extension == "crate"))
+            .unwrap();
+        let unpacked = self.path("unpacked");
+        fs::remove_dir_all(&unpacked).ok();
+        tar::Archive::new(GzDecoder::new(fs::File::open(&package).unwrap()))
+            .unpack(&unpacked)
+            .unwrap();
+        let folder = fs::read_dir(&unpacked).unwrap().flatten().next().unwrap().path();
+        fs::rename(folder, self.path("plugin-api")).unwrap();
+        fs::remove_dir_all(packed.join("package")).unwrap();
+    }
+
+    /// Writes, tests and builds one plugin; returns the library where the peer finds it.
+    fn build(&self, template: &str, name: &str) -> PathBuf {
+        let folder = self.path(name);
+        let (folder_text, api) = (text(&folder), text(&self.path("plugin-api")));
+        let said = self.peer(&[
+            "plugin",
+            "new",
+            template,
+            name,
+            "--path",
+            &folder_text,
+            "--api",
+            &api,
+        ]);
+        assert!(said.contains("peer plugin test"), "{said}");
+        let again = self.run(&[
+            "plugin",
+            "new",
+            template,
+            name,
+            "--path",
+            &folder_text,
+            "--api",
+            &api,
+        ]);
+        assert_eq!(again.status.code(), Some(1), "a folder that exists is left alone");
+        // the versions that this machine has
+        fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        for command in ["test", "build"] {
+            let mut cargo = cargo(&folder);
+            cargo.args([command, "--release", "--offline", "--quiet", "--target-dir"]);
+            done(cargo.arg(self.path("target")));
+        }
+        let library = format!("lib{}.so", name.replace('-', "_"));
+        let installed = self.path("plugins").join(&library);
+        fs::copy(self.path("target/release").join(&library), &installed).unwrap();
+        installed
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut peer = Command::new(peer_binary());
+        peer.args(args).envs(self.variables());
+        peer.output().unwrap()
+    }
+
+    fn peer(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "peer {args:?}: {errors}{said}");
+        said
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let args = [args, &["--output", "json"]].concat();
+        serde_json::from_str(&self.peer(&args)).unwrap()
+    }
+
+    fn variables(&self) -> [(&'static str, String); 2] {
+        [
+            ("FABRIC_CFG_PATH", text(&self.path("config"))),
+            ("CORE_PEER_HANDLERS_PLUGINDIRS", text(&self.path("plugins"))),
+        ]
+    }
+
+    /// Writes core.yaml, which JSON is as well.
+    fn configure(&self, handlers: &Value) {
+        let config = json!({ "peer": { "handlers": handlers } });
+        fs::write(self.path("config/core.yaml"), config.to_string()).unwrap();
+    }
+
+    /// A folder with nothing but a program.
+    fn chaincode(&self) -> PathBuf {
+        let folder = self.path("chaincode");
+        let mut strip = Command::new("strip");
+        strip
+            .arg("-o")
+            .arg(folder.join("run"))
+            .arg(env!("CARGO_BIN_EXE_native-chaincode"));
+        done(&mut strip);
+        folder
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+fn cargo(folder: &Path) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(folder);
+    cargo
+}
+
+fn done(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
+
+#[test]
+fn plugins_of_every_kind_are_written_built_and_used_without_this_workspace() {
+    let workshop = Workshop::open();
+    workshop.unpack_api();
+    let chaincode = workshop.chaincode();
+    let mut handlers = json!({ "requirePins": true });
+    for (template, name, list) in PLUGINS {
+        let library = text(&workshop.build(template, name));
+        let manifest = workshop.json(&["plugin", "inspect", &library]);
+        assert_eq!(
+            (&manifest["name"], &manifest["refusal"]),
+            (&json!(name), &json!(null))
+        );
+        assert_eq!(
+            (&manifest["debug"], &manifest["configSchema"]["type"]),
+            (&json!(false), &json!("object"))
+        );
+        let config = format!("@{}", text(&workshop.path(name).join("config.json")));
+        let report = workshop.json(&[
+            "plugin",
+            "test",
+            &library,
+            "--config",
+            &config,
+            "--sources",
+            &text(&chaincode),
+        ]);
+        assert_eq!(
+            (&report["failed"], &report["skipped"]),
+            (&json!(0), &json!(0)),
+            "{report}"
+        );
+        let config = fs::read_to_string(workshop.path(name).join("config.json")).unwrap();
+        let config: Value = serde_json::from_str(&config).unwrap();
+        let entry = json!({ "name": name, "sha256": manifest["sha256"], "config": config });
+        match handlers[list].as_array_mut() {
+            Some(entries) => entries.push(entry),
+            None => handlers[list] = json!([entry]),
+        }
+    }
+    handlers["authFilters"][1]["config"]["maxResponseBytes"] = json!(200_000);
+    workshop.configure(&handlers);
+    let verified = workshop.json(&["plugin", "verify"]);
+    assert_eq!(
+        verified["entries"].as_array().unwrap().len(),
+        PLUGINS.len(),
+        "{verified}"
+    );
+    assert_eq!(
+        workshop.json(&["plugin", "list"]).as_array().unwrap().len(),
+        PLUGINS.len()
+    );
+
+    a_slip_is_found(&workshop, handlers);
+    an_unknown_language_is_used(&workshop, &chaincode);
+}
+
+/// In the configuration, by looking as well as by loading; the good configuration is back afterwards.
+fn a_slip_is_found(workshop: &Workshop, handlers: Value) {
+    let mut wrong = handlers.clone();
+    wrong["authFilters"][0]["config"] = json!({ "alow": ["Org1MSP"], "allow": [] });
+    wrong["decorators"][0]["sha256"] = json!("0".repeat(64));
+    workshop.configure(&wrong);
+    let output = workshop.run(&["plugin", "verify"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let slip = "peer.handlers.authFilters[0].config.alow: unknown key; did you mean \"allow\"?";
+    assert!(
+        said.contains(slip) && said.contains("expected SHA-256 000"),
+        "{said}"
+    );
+    let output = workshop.run(&["plugin", "list"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(slip), "{said}");
+    workshop.configure(&handlers);
+}
+
+fn an_unknown_language_is_used(workshop: &Workshop, chaincode: &Path) {
+    let variables = workshop.variables();
+    let variables = [0, 1].map(|index| (variables[index].0, variables[index].1.as_str()));
+    let dev = Dev::of_language(chaincode, "native", "program", &variables);
+    let put = dev.invoke("native", &["put", "a"]);
+    assert_eq!(put["validationCode"], "VALID");
+    assert_eq!(dev.query("native", &["get", "a"]), "v");
+    // the decorator has been there
+    assert_eq!(dev.query("native", &["decoration", "tier"]), "gold");
+    assert_eq!(dev.query("native", &["decoration", "mspid"]), "Org1MSP");
+    // and the filter
+    let refused = dev.query_refused("native", &["large"]);
+    assert!(
+        refused.contains("the response has more than 200000 bytes"),
+        "{refused}"
+    );
+
+    // by hand, as a client with the same platform does it
+    let (path, file) = (text(chaincode), text(&dev.folder.path().join("other.cds")));
+    let packed = dev.peer_with(
+        &[
+            "chaincode",
+            "package",
+            "-n",
+            "other",
+            "-v",
+            "1",
+            "-l",
+            "Program",
+            "-p",
+            &path,
+            &file,
+        ],
+        &variables,
+    );
+    assert!(
+        packed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&packed.stderr)
+    );
+    dev.ok(&["chaincode", "install", &file]);
+    let deploy = [
+        "chaincode",
+        "instantiate",
+        "-C",
+        "mychannel",
+        "-n",
+        "other",
+        "-v",
+        "1",
+        "-l",
+        "program",
+    ];
+    dev.ok(&[&deploy[..], &["-c", r#"{"Args":["init"]}"#, "--waitForEvent"]].concat());
+    assert_eq!(dev.query("other", &["decoration", "tier"]), "gold");
+
+    // a peer without the platform says which languages it has
+    let unknown = dev.peer_with(
+        &[
+            "chaincode",
+            "package",
+            "-n",
+            "other",
+            "-v",
+            "1",
+            "-l",
+            "program2",
+            "-p",
+            &path,
+            &file,
+        ],
+        &variables,
+    );
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        said.contains("Unknown chaincodeType: PROGRAM2 (loaded: PROGRAM)"),
+        "{said}"
+    );
+}
