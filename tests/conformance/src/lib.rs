@@ -6,11 +6,13 @@
 //! # Ok(())
 //! # }
 //! ```
-//! It loads the library with the peer's own loader and calls it the way the peer does.
+//! It loads the library with the peer's own loader and calls it the way the peer does. What a filter does beyond the
+//! promises of its kind is tested with [`behaviour`].
 
 #![forbid(unsafe_code)]
 
 mod auth_filters;
+pub mod behaviour;
 mod configs;
 mod decorators;
 mod inputs;
