@@ -35,6 +35,7 @@
 //! `remote-ip` and, with mutual TLS, `tls-cert` are facts of the connection. Put a rule by one of them first (what it
 //! refuses does not reach the others), or bind: `by: [tls-cert, identity]` gives each connection's certificate buckets of
 //! its own, which nobody else can spend. Without mutual TLS all clients share the one bucket of "no certificate".
+//! Behind a proxy that ends connections, both are the proxy's.
 //!
 //! # Memory
 //! A rule keeps at most `maxBuckets` (65536 unless it says otherwise) with about 200 bytes each. Beyond that, buckets that
