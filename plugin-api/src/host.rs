@@ -71,3 +71,12 @@ impl<'a> Init<'a> {
             .map(|Tuple2(_, value)| value.as_str())
     }
 }
+
+/// Adds to a counter of the plugin's own, with labels: `Host::counter_add` without the border's types.
+pub fn count(host: &HostRef, name: &str, value: u64, labels: &[(&str, &str)]) {
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|(label, value)| Tuple2(RStr::from(*label), RStr::from(*value)))
+        .collect();
+    host.counter_add(name.into(), value, RSlice::from_slice(&labels));
+}

@@ -142,6 +142,7 @@
 //! * A panic is caught and costs its own request; it is still a bug. Build with `panic = "unwind"`.
 //! * Hooks run on the peer's threads: do not block, and keep this library's own tokio out of them. Sleep with
 //!   `init.host.sleep_ms`; for sockets use `rt::spawn` (feature `rt`).
+//! * What a request does not say (function, arguments, timestamp), the module `proposal` finds (feature `proposal`).
 //! * `tracing` and `log` work, and go to the peer's log with the plugin's name. Do not print.
 //! * A configuration that the constructor cannot use is [`PluginError::config`]; it stops the peer at start.
 //!
@@ -165,6 +166,8 @@ mod module;
 #[cfg(feature = "packages")]
 pub mod packages;
 mod platform;
+#[cfg(feature = "proposal")]
+pub mod proposal;
 #[cfg(feature = "protobuf")]
 pub mod protobuf;
 mod request;
@@ -182,7 +185,7 @@ pub use endorsement::{
 };
 pub use error::{Code, Ext, PluginError, Res, Result};
 pub use filter::{Filter, Flow};
-pub use host::{Host, Host_TO, HostRef, Init, OWN_CONFIG, Pairs};
+pub use host::{Host, Host_TO, HostRef, Init, OWN_CONFIG, Pairs, count};
 pub use manifest::Note;
 pub use module::{
     NewAuthFilter, NewDecorator, NewEndorsement, NewPlatform, NewValidation, PluginMod, PluginMod_Ref,

@@ -8,4 +8,5 @@ mod hostile_proposals;
 mod limits;
 mod mutual_tls;
 mod plugin_admin;
+mod shipped_filters;
 mod validation;

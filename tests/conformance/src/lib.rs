@@ -6,9 +6,12 @@
 //! # Ok(())
 //! # }
 //! ```
-//! The checks are those of `peer plugin test`, made in the test's own process.
+//! The checks are those of `peer plugin test`, made in the test's own process. What a filter does beyond the promises of
+//! its kind is tested with [`behaviour`].
 
 #![forbid(unsafe_code)]
+
+pub mod behaviour;
 
 use anyhow::{Context, Result, bail, ensure};
 use plugin_testkit::{Outcome, Place, Subject, checks, run};
