@@ -1,6 +1,7 @@
 //! Behaviours of a peer, seen over gRPC.
 
 mod architecture;
+mod claims;
 mod endorse;
 mod hostile_chaincode;
 mod hostile_proposals;

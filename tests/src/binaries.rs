@@ -20,6 +20,8 @@ pub fn plugin_dir() -> PathBuf {
         "libdefault_auth.so",
         "libexpiration_check.so",
         "libdefault_decorator.so",
+        "libjwt.so",
+        "libtransient_claims.so",
         "libplatform_golang.so",
         "libplatform_java.so",
         "libplatform_node.so",

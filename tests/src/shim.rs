@@ -146,6 +146,10 @@ fn transaction(
             };
             vec![Some(message(Type::GetState, get.encode_to_vec(), to))]
         }
+        "decoration" => {
+            let value = input.decorations.get(&arg(1)).cloned().unwrap_or_default();
+            vec![Some(completed(200, "", value, to))]
+        }
         "decorations" => vec![Some(completed(200, "", input.decorations.len().to_string(), to))],
         "status" => vec![Some(completed(arg(1).parse().unwrap_or(0), "as asked", "p", to))],
         "event" => {
