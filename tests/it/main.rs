@@ -2,6 +2,7 @@
 
 mod architecture;
 mod chaincode_plugins;
+mod claims;
 mod endorse;
 mod hostile_chaincode;
 mod hostile_proposals;

@@ -22,6 +22,8 @@ pub fn plugin_dir() -> PathBuf {
         "libdefault_decorator.so",
         "libdefault_endorsement.so",
         "libdefault_validation.so",
+        "libjwt.so",
+        "libtransient_claims.so",
         "libplatform_golang.so",
         "libplatform_java.so",
         "libplatform_node.so",

@@ -18,7 +18,7 @@ pub const CHAINCODE: &str = "kv";
 pub struct Harness {
     /// The network.
     pub network: Network,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Harness {
@@ -60,10 +60,7 @@ impl Harness {
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         };
         let network = Network::start(spec).await.expect("network");
-        let harness = Self {
-            network,
-            _folder: folder,
-        };
+        let harness = Self { network, folder };
         let package = packages::deployment_spec(CHAINCODE, "1", packages::node_package());
         harness.network.install(package).await.expect("install");
         let shim = harness.connect("kv:1").await;
@@ -74,6 +71,12 @@ impl Harness {
             .expect("instantiate");
         drop(shim);
         harness
+    }
+
+    /// The network, and its folder, which is gone when that is dropped.
+    #[must_use]
+    pub fn into_network(self) -> (Network, TempDir) {
+        (self.network, self.folder)
     }
 
     /// Connects a scripted chaincode and waits until the peer takes transactions for it.
