@@ -83,6 +83,7 @@ fn keep(checkout: &Path, commit: Option<&str>, place: &Path) -> Result<()> {
     let target = place.join("target");
     steps::run(
         Command::new(env!("CARGO"))
+            .env("RUSTFLAGS", without_paths(checkout))
             .current_dir(checkout.join(SOURCE))
             .args([
                 "build",
@@ -102,6 +103,19 @@ fn keep(checkout: &Path, commit: Option<&str>, place: &Path) -> Result<()> {
     fs::write(&note, told).with_context(|| format!("could not write {}", note.display()))?;
     print(&format!("{}\n{}", library.display(), note.display()));
     Ok(())
+}
+
+/// Options that keep the paths of this machine out of the library's panic messages.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo says by a variable where it keeps its sources"
+)]
+fn without_paths(checkout: &Path) -> String {
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = cargo.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    let cargo = cargo.map(|cargo| format!("--remap-path-prefix={}=/cargo ", cargo.display()));
+    let checkout = format!("--remap-path-prefix={}=/plugin", checkout.display());
+    cargo.unwrap_or_default() + &checkout
 }
 
 /// The version in `plugin-api/Cargo.toml`.
