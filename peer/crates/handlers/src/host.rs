@@ -81,7 +81,7 @@ impl PluginHost {
 
 /// Keeps a panic on this side of the border, where it would end the process: a subscriber, an allocator, a
 /// timer of a runtime that is gone may panic.
-fn fenced<T>(otherwise: impl FnOnce() -> T, call: impl FnOnce() -> T) -> T {
+pub(crate) fn fenced<T>(otherwise: impl FnOnce() -> T, call: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
         // its destructor might panic as well
         std::mem::forget(payload);

@@ -11,6 +11,7 @@
 )]
 
 mod builds;
+mod c_mode;
 mod exercise;
 mod fixtures;
 mod incompatible;

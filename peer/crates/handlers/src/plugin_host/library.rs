@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::load_error::LoadError;
 use jsonschema::Validator;
 use parking_lot::Mutex;
-use plugin_api::manifest::{API_MAJOR, API_MINOR, FLAG_DEBUG, FLAG_UNWIND, TARGET};
+use plugin_api::manifest::{API_MAJOR, API_MINOR, FLAG_C, FLAG_DEBUG, FLAG_UNWIND, TARGET};
 use plugin_api::{Note, PluginMod_Ref};
 use serde::Deserialize;
 use serde_json::Value;
@@ -155,7 +155,8 @@ fn check_note(note: &Note, kind: Kind, policy: &Policy<'_>) -> Result<(), LoadEr
             found: Kind::names(note.kinds),
         });
     }
-    if note.flags & FLAG_UNWIND == 0 {
+    // C has nothing that unwinds
+    if note.flags & (FLAG_UNWIND | FLAG_C) == 0 {
         return Err(LoadError::Flags);
     }
     if note.target() != TARGET {
