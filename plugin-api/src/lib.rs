@@ -118,7 +118,7 @@
 //! function: auth filters and decorators. `examples/c/msp_allow.c` is a filter with everything that one needs.
 //! * The library has the same manifest in the same section, with [`manifest::FLAG_C`], its metadata as JSON in
 //!   `.fabplug.meta`, and one constructor, `fabric_peer_plugin_create`. It is configured, pinned, listed and swapped like
-//!   any other.
+//!   any other. One peer takes up to 64 such libraries, of which each content counts once.
 //! * A filter gets a number with each hook and ends it with `host->complete`, at once or later from any thread of its
 //!   own. A second answer, or one that comes too late, is refused and its memory freed; a call that is never completed runs
 //!   into its deadline. The request stays readable until the call is completed, whoever still waits.

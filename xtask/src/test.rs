@@ -75,7 +75,8 @@ fn install_compiler() -> Result<()> {
     }
     announce("installing another compiler (apt-get install rustc-web cargo-web)");
     steps::run(&mut docker::apt(&["update"])).context("no package lists: is this a Debian machine?")?;
-    let mut install = docker::apt(&["install", "-y", "--no-install-recommends"]);
+    // it would replace Debian's ordinary one, which may be the one that builds us
+    let mut install = docker::apt(&["install", "-y", "--no-remove", "--no-install-recommends"]);
     steps::run(install.args(OTHER_COMPILER).stdout(Stdio::null()))
 }
 
