@@ -38,6 +38,10 @@ pub trait InputEditor {
     /// Sets a decoration, which the chaincode reads with `GetDecorations`.
     #[sabi(last_prefix_field)]
     fn set_decoration(&mut self, key: RStr<'_>, value: RVec<u8>);
+    /// The whole input as it is now, an encoded `ChaincodeInput`; nothing if the peer knows API 1.0 only.
+    fn encoded(&self) -> RVec<u8> {
+        RVec::new()
+    }
 }
 
 /// The editor as decorators get it.

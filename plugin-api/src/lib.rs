@@ -148,7 +148,21 @@
 //!
 //! # Versions
 //! This crate's version is the version of the ABI. A minor version only appends; a plugin built with 1.x loads
-//! in every peer that knows 1.y. `abi_stable` and `async-ffi` are part of the ABI and pinned.
+//! in every later peer that knows 1.y. `abi_stable` and `async-ffi` are part of the ABI and pinned. `COMPATIBILITY.md` in
+//! the peer's repository has the whole promise, and what holds the project to it.
+//!
+//! # Other languages
+//! `include/fabric_peer_plugin.h` of this crate is the same contract for C, and for every language that can export a C
+//! function: auth filters and decorators. `examples/c/msp_allow.c` is a filter with everything that one needs.
+//! * The library has the same manifest in the same section, with [`manifest::FLAG_C`], its metadata as JSON in
+//!   `.fabplug.meta`, and one constructor, `fabric_peer_plugin_create`. It is configured, pinned, listed and swapped like
+//!   any other. One peer takes up to 64 such libraries, of which each content counts once.
+//! * A filter gets a number with each hook and ends it with `host->complete`, at once or later from any thread of its
+//!   own. A second answer, or one that comes too late, is refused and its memory freed; a call that is never completed runs
+//!   into its deadline. The request stays readable until the call is completed, whoever still waits.
+//! * A decorator maps an encoded `ChaincodeInput` to another.
+//! * Lengths, NULLs and sizes are checked. What C does to its own memory, or the peer's, nobody can check: a crash is the
+//!   peer's, and names the plugin. Prefer Rust where you can choose.
 
 mod around;
 mod auth;
@@ -178,8 +192,10 @@ mod state;
 mod validation;
 
 pub use around::{Around, Next};
-pub use auth::{Action, AuthFilter, AuthFilterObject, Before};
-pub use decoration::{Decorator, DecoratorObject, Editor, InputDecorator, InputEditor, InputEditor_TO};
+pub use auth::{Action, AuthFilter, AuthFilter_TO, AuthFilterObject, Before};
+pub use decoration::{
+    Decorator, DecoratorObject, Editor, InputDecorator, InputDecorator_TO, InputEditor, InputEditor_TO,
+};
 pub use endorsement::{
     Endorsed, Endorsement, EndorsementObject, EndorsementPlugin, SigningPeer, SigningPeer_TO, SigningPeerRef,
 };

@@ -34,6 +34,8 @@ pub const KIND_VALIDATION: u32 = 16;
 pub const FLAG_UNWIND: u32 = 1;
 /// The library is a debug build.
 pub const FLAG_DEBUG: u32 = 2;
+/// The library has the C interface of `include/fabric_peer_plugin.h` instead of a root module.
+pub const FLAG_C: u32 = 4;
 
 /// The target triple that this crate was compiled for.
 pub const TARGET: &str = env!("FABRIC_PLUGIN_TARGET");

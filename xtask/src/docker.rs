@@ -110,17 +110,19 @@ fn runs(program: &str) -> bool {
     version.is_ok_and(|answer| answer.status.success())
 }
 
+/// `apt-get` that asks nothing and waits for whoever uses it right now.
+pub fn apt(args: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("NEEDRESTART_SUSPEND", "1")
+        .args(["-o", "DPkg::Lock::Timeout=300", "-qq"])
+        .args(args);
+    command
+}
+
 fn install_engine() -> Result<()> {
     announce("installing the Docker Engine (apt-get install docker.io)");
-    let apt = |args: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .env("NEEDRESTART_SUSPEND", "1")
-            .args(["-o", "DPkg::Lock::Timeout=300", "-qq"])
-            .args(args);
-        command
-    };
     steps::run(&mut apt(&["update"])).context("no package lists: is this a Debian or Ubuntu machine?")?;
     let packages = ["docker.io", "iptables"];
     let mut install = apt(&["install", "-y", "--no-install-recommends"]);

@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that a newcomer or CI runs, in one place.
 
+mod abi_fixture;
 mod bench;
 mod demo;
 mod dist;
@@ -56,6 +57,13 @@ Examples:
         #[arg(last = true)]
         loadgen: Vec<String>,
     },
+    /// Build and keep a plugin library of this version of plugin-api, which every later peer must load. Part of a
+    /// release that changes the version; COMPATIBILITY.md has the rules.
+    AbiFixture {
+        /// Take plugin-api from this commit.
+        #[arg(long)]
+        commit: Option<String>,
+    },
     /// Lay out what an operator installs: bin/, plugins/, config/. An existing config/core.yaml stays.
     Dist {
         /// Where to: a new or empty folder, or one that was laid out before.
@@ -71,6 +79,7 @@ fn main() -> ExitCode {
         Task::Docker => docker::set_up(),
         Task::Check => test::check(),
         Task::Bench { loadgen } => bench::run(&loadgen),
+        Task::AbiFixture { commit } => abi_fixture::run(commit.as_deref()),
         Task::Dist { to } => dist::run(&to),
     };
     match done {

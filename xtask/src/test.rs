@@ -1,10 +1,10 @@
 //! `cargo xtask test` and `cargo xtask check`.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
-use crate::steps::{self, announce, cargo, require_node, root};
+use crate::steps::{self, announce, cargo, output, require_node, root};
 use crate::{demo, docker};
 
 /// Runs all tests, or those that `selection` selects.
@@ -45,6 +45,41 @@ fn engine_for_tests() -> Result<bool> {
     }
 }
 
+/// Debian's other compiler, for the tests that load what it has built.
+const OTHER_COMPILER: [&str; 2] = ["rustc-web", "cargo-web"];
+
+/// Sees to it that there is another compiler. CI must have one; elsewhere its test says that it is skipped.
+fn compiler_for_tests() -> Result<()> {
+    match install_compiler() {
+        Err(error) if !in_ci() => {
+            announce(&format!(
+                "the test with another compiler will be skipped: {error:#}"
+            ));
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+fn install_compiler() -> Result<()> {
+    let listed = Command::new("dpkg-query")
+        .args(["-W", "-f", "${db:Status-Abbrev}\n"])
+        .args(OTHER_COMPILER)
+        .output();
+    let there = listed.is_ok_and(|listed| String::from_utf8_lossy(&listed.stdout).matches("ii").count() == 2);
+    if there {
+        return Ok(());
+    }
+    if output(Command::new("id").arg("-u"))?.trim() != "0" {
+        bail!("apt-get install {} needs root", OTHER_COMPILER.join(" "));
+    }
+    announce("installing another compiler (apt-get install rustc-web cargo-web)");
+    steps::run(&mut docker::apt(&["update"])).context("no package lists: is this a Debian machine?")?;
+    // it would replace Debian's ordinary one, which may be the one that builds us
+    let mut install = docker::apt(&["install", "-y", "--no-remove", "--no-install-recommends"]);
+    steps::run(install.args(OTHER_COMPILER).stdout(Stdio::null()))
+}
+
 /// Everything: formatting, clippy, documentation, tests, and the demo as a newcomer runs it. With a selection only
 /// the tests that it names.
 pub fn run(selection: &[String]) -> Result<()> {
@@ -53,6 +88,9 @@ pub fn run(selection: &[String]) -> Result<()> {
         check()?;
     }
     let engine = (selection.is_empty() || in_ci()) && engine_for_tests()?;
+    if selection.is_empty() || in_ci() {
+        compiler_for_tests()?;
+    }
     run_selected(selection)?;
     if selection.is_empty() {
         announce("running the demo");

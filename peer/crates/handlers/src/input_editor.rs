@@ -5,6 +5,7 @@ use abi_stable::sabi_types::RMut;
 use abi_stable::std_types::{ROption, RSlice, RStr, RVec};
 use bytes::Bytes;
 use plugin_api::{Editor, InputEditor, InputEditor_TO};
+use prost::Message;
 use protos::peer::ChaincodeInput;
 
 /// Largest input that decorators may make: nothing larger reaches a chaincode anyway.
@@ -109,6 +110,10 @@ impl InputEditor for Editing {
         if let Some(value) = self.admit(value) {
             self.edited().decorations.insert(key.as_str().to_owned(), value);
         }
+    }
+
+    fn encoded(&self) -> RVec<u8> {
+        self.input().encode_to_vec().into()
     }
 }
 

@@ -3,6 +3,7 @@
 //! The order matters: nothing of a library runs before its bytes, its manifest and its types have been
 //! accepted. A library is never unmapped, because its code may still be referred to from anywhere.
 
+mod c_mode;
 mod file;
 mod image;
 mod library;

@@ -1,6 +1,7 @@
-//! Maps a checked library and takes its root module. The only file of this crate with unsafe code.
+//! Maps a checked library and takes its root module.
 #![allow(unsafe_code, reason = "dlopen and what it returns cannot be used otherwise")]
 
+use super::c_mode;
 use super::file::PluginFile;
 use crate::load_error::LoadError;
 use abi_stable::StableAbi;
@@ -8,7 +9,7 @@ use abi_stable::abi_stability::abi_checking::{CheckingGlobals, check_layout_comp
 use abi_stable::library::{AbiHeaderRef, LibHeader};
 use abi_stable::type_layout::TypeLayout;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-use plugin_api::manifest::{API_MAJOR, API_MINOR, MODULE_SYMBOL, NOTE_SYMBOL};
+use plugin_api::manifest::{API_MAJOR, API_MINOR, FLAG_C, MODULE_SYMBOL, NOTE_SYMBOL};
 use plugin_api::{Note, PluginMod_Ref};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use std::fs::{File, OpenOptions, Permissions};
@@ -50,6 +51,9 @@ pub(super) fn map(file: &PluginFile, note: &Note) -> Result<PluginMod_Ref, LoadE
         Ordering::Relaxed,
     );
     check_note(&library, note)?;
+    if note.flags & FLAG_C != 0 {
+        return c_mode::module(&library, file, note);
+    }
     let header = header(&library)?;
     check_layout(header, note)?;
     // SAFETY: the layouts of the root module on both sides have just been found compatible.

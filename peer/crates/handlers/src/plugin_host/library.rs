@@ -9,7 +9,7 @@ use crate::deadline::{LOADING, within};
 use crate::kind::Kind;
 use crate::load_error::LoadError;
 use parking_lot::Mutex;
-use plugin_api::manifest::{API_MAJOR, API_MINOR, FLAG_DEBUG, FLAG_UNWIND, TARGET};
+use plugin_api::manifest::{API_MAJOR, API_MINOR, FLAG_C, FLAG_DEBUG, FLAG_UNWIND, TARGET};
 use plugin_api::{Note, PluginMod_Ref};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -107,7 +107,8 @@ pub(crate) fn check_note(note: &Note, kind: Kind, policy: &Policy<'_>) -> Result
             found: Kind::names(note.kinds),
         });
     }
-    if note.flags & FLAG_UNWIND == 0 {
+    // C has nothing that unwinds
+    if note.flags & (FLAG_UNWIND | FLAG_C) == 0 {
         return Err(LoadError::Flags);
     }
     if note.target() != TARGET {
