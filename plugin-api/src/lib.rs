@@ -126,6 +126,7 @@ pub mod manifest;
 mod module;
 #[cfg(feature = "packages")]
 pub mod packages;
+mod phase;
 mod platform;
 mod request;
 #[cfg(feature = "rt")]
@@ -141,6 +142,7 @@ pub use filter::{Filter, Flow};
 pub use host::{Host, Host_TO, HostRef, Init, OWN_CONFIG, Pairs};
 pub use manifest::Note;
 pub use module::{NewAuthFilter, NewDecorator, NewPlatform, PluginMod, PluginMod_Ref};
+pub use phase::{COMPILE, DEPENDENCIES, PHASE_FUNCTION, PHASE_MARK};
 pub use platform::{
     BuildPlan, LanguagePlatform, OFFLINE, PEER_ADDRESS, Plan, Platform, PlatformObject, SECRET,
 };

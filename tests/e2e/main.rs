@@ -7,5 +7,6 @@ mod languages;
 mod lines;
 mod node_start;
 mod npm_registry;
+mod phases;
 mod roundtrip;
 mod shims;

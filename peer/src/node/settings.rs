@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use container::{
     BuildLevel, ChaincodeLogging, DockerConfig, Endpoint, EngineHints, EngineTls, Limits, LogStore,
-    ProcessConfig, PullPolicy, SandboxMode,
+    OwnLimits, ProcessConfig, PullPolicy, SandboxMode,
 };
 use core_config::{
     CoreConfig, Sandbox, StateDatabase, TlsConfig, VmRuntime, first_local_ip, split_host_port,
@@ -192,13 +192,37 @@ pub fn process(config: &CoreConfig) -> ProcessConfig {
         nofile: process.build_nofile,
         cpu: process.cpu,
     };
-    settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
+    settings.overrides = config
+        .chaincode
+        .overrides
+        .iter()
+        .map(|(name, own)| (name.clone(), own_limits(&settings, &own.process)))
+        .collect();
+    settings.build_timeout = process.build_timeout.max(LEAST_TIMEOUT);
     settings.hidden = secrets(config);
     settings.logs = Some(chaincode_logs(config));
     if let Some(folder) = process.node_path.as_deref().and_then(Path::parent) {
         put_first_in_path(&mut settings, folder);
     }
     settings
+}
+
+/// The limits of all chaincode with those of one chaincode in their place, where it has some.
+fn own_limits(all: &ProcessConfig, own: &core_config::OwnLimits) -> OwnLimits {
+    OwnLimits {
+        limits: Limits {
+            memory_bytes: own.memory.unwrap_or(all.limits.memory_bytes),
+            pids: own.pids.unwrap_or(all.limits.pids),
+            nofile: own.nofile.unwrap_or(all.limits.nofile),
+            cpu: own.cpu.or(all.limits.cpu),
+        },
+        build_limits: Limits {
+            memory_bytes: own.build_memory.unwrap_or(all.build_limits.memory_bytes),
+            pids: own.build_pids.unwrap_or(all.build_limits.pids),
+            nofile: own.build_nofile.unwrap_or(all.build_limits.nofile),
+            cpu: own.cpu.or(all.build_limits.cpu),
+        },
+    }
 }
 
 /// Settings of the Docker runtime; none if `vm.endpoint` is empty.

@@ -18,6 +18,7 @@ mod output;
 mod process;
 pub mod sandbox;
 mod single_flight;
+mod stage;
 mod unpack;
 mod vm;
 
@@ -33,7 +34,7 @@ pub use garbage::{Garbage, GarbageKind};
 pub use log_store::{ChaincodeLogs, LogStore};
 pub use naming::{NameError, Naming};
 pub use process::process_garbage;
-pub use process::{Limits, OpenError, ProcessConfig, ProcessVm};
+pub use process::{Limits, OpenError, OwnLimits, ProcessConfig, ProcessVm};
 pub use sandbox::{Level, SandboxMode};
 pub use unpack::{UnpackError, UnpackLimits, unpack};
 pub use vm::{

@@ -486,9 +486,34 @@ async fn a_build_that_fails_tells_its_exit_memory_and_last_lines() {
         let text = format!("Error returned from build: 137 (signal 9{memory}) \"one\ntwo\nlast\"");
         let told = wire_message(&error);
         assert!(
-            told.contains("phase dependencies/compile of mycc:1.0") && told.contains(&text),
+            told.contains("phase build of mycc:1.0") && told.contains(&text),
             "{told}"
         );
+        nothing_is_left(&engine).await;
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_fails_tells_the_phase_that_its_script_named_last() {
+    for (said, phase) in [
+        ("dependencies", Phase::Dependencies),
+        ("dependencies compile", Phase::Compile),
+        ("pull", Phase::Build),
+    ] {
+        let engine = FakeEngine::start(NEWEST, |request| {
+            let ended = json!({"StatusCode": 1});
+            request.is("POST", "/wait").then_some(Reply::Json(200, ended))
+        });
+        let mut platform = platform();
+        platform.plan.env = vec![format!("SAYS={said}")];
+        let vm = DockerVm::new(config(&engine), naming(), Arc::new(platform)).unwrap();
+        let error = vm.deploy(&fake::source("mycc:1.0")).await.unwrap_err();
+        assert_eq!(error.phase(), phase);
+        let told = wire_message(&error);
+        assert!(told.contains(&format!("phase {phase} of mycc:1.0")), "{told}");
+        assert!(told.contains("one\ntwo\nlast"), "{told}");
+        assert_eq!(told.contains("@phase-"), phase == Phase::Build, "{told}");
+        assert_eq!(vm.phase("mycc:1.0"), None);
         nothing_is_left(&engine).await;
     }
 }

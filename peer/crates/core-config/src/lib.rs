@@ -30,7 +30,7 @@ mod yaml;
 
 pub use address::{AddressError, ChaincodeEndpoint, split_host_port};
 pub use chaincode::{
-    ChaincodeConfig, ChaincodeLoggingConfig, GolangConfig, JavaConfig, NodeConfig, ProcessConfig,
+    ChaincodeConfig, ChaincodeLoggingConfig, GolangConfig, JavaConfig, NodeConfig, OwnLimits, ProcessConfig,
     RuntimeImage, Sandbox,
 };
 pub use effective::EffectiveValue;

@@ -5,7 +5,7 @@ use crate::error::OptionsError;
 use crate::module::is_import_path;
 use crate::options::Options;
 use crate::package::Contents;
-use plugin_api::{PEER_ADDRESS, Plan};
+use plugin_api::{PEER_ADDRESS, PHASE_FUNCTION, Plan};
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +15,8 @@ const NETRC: &str = "netrc";
 const MAX_NETRC: u64 = 1 << 20;
 
 /// Fabric 2.5's five cases in its order. Static linking needs a C compiler; without one, code in C is left out instead.
-/// The caches are the chaincode's own; a builder container has none.
+/// The caches are the chaincode's own; a builder container has none. Listing what a module needs fetches it; a fault in
+/// the chaincode's own files is the compiler's to report. Below GOPATH nothing is fetched, and old go commands cannot list.
 const SCRIPT: &str = r#"set -e
 if [ -f "$CHAINCODE_INPUT/netrc" ]; then
     NETRC="$CHAINCODE_INPUT/netrc"
@@ -36,10 +37,18 @@ else
     export CGO_ENABLED
     set --
 fi
+faults_of_others='{{if .Error}}{{if .DepOnly}}{{$own := false}}{{with .Module}}{{$own = .Main}}{{end}}{{if not $own}}{{.Error}}{{end}}{{end}}{{end}}'
 build() {
     mode="$1"
     package="$2"
     shift 2
+    phase dependencies
+    faults="$(GO111MODULE=on go list -modcacherw "-mod=$mode" -e -deps -f "$faults_of_others" "$package")"
+    if [ -n "$faults" ]; then
+        printf '%s\n' "$faults" >&2
+        exit 1
+    fi
+    phase compile
     GO111MODULE=on go build -v -modcacherw "-mod=$mode" "$@" -o "$CHAINCODE_OUTPUT/chaincode" "$package"
 }
 src="$CHAINCODE_INPUT/src"
@@ -56,6 +65,7 @@ elif [ -f "$src/$CHAINCODE_PACKAGE/go.mod" ]; then
     cd "$src/$CHAINCODE_PACKAGE"
     build readonly . "$@"
 else
+    phase compile
     GOPATH="$CHAINCODE_INPUT${GOPATH:+:$GOPATH}" GO111MODULE=off \
         go build -v "$@" -o "$CHAINCODE_OUTPUT/chaincode" "$CHAINCODE_PACKAGE"
 fi
@@ -78,7 +88,7 @@ pub(crate) fn plan(options: &Options, contents: &Contents, path: &str) -> Result
     env.push(format!("CHAINCODE_PACKAGE={}", package_to_build(contents, path)?));
     let mut plan = Plan {
         image: options.builder_image.clone(),
-        cmd: SCRIPT.to_owned(),
+        cmd: script(),
         env,
         launch: vec!["./chaincode".to_owned(), format!("-peer.address={PEER_ADDRESS}")],
         container_launch: vec!["chaincode".to_owned(), format!("-peer.address={PEER_ADDRESS}")],
@@ -91,6 +101,10 @@ pub(crate) fn plan(options: &Options, contents: &Contents, path: &str) -> Result
         plan.files.push((NETRC.to_owned(), netrc));
     }
     Ok(plan)
+}
+
+fn script() -> String {
+    format!("{PHASE_FUNCTION}{SCRIPT}")
 }
 
 /// The import path that the package names. Some clients put a folder of their own machine there; in a module they can

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::engine::Session;
 use super::error::DockerError;
-use crate::output::{Lines, Output};
+use crate::output::{Lines, Output, STDOUT};
 use crate::vm::ExitInfo;
 
 /// Where the limit of creating, filling and starting a container is set.
@@ -144,7 +144,7 @@ pub(super) type Attached = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineErr
 /// Starts to read; the task ends with the stream.
 pub(super) fn read_output(mut attached: Attached, output: Arc<Output>) -> OutputReader {
     OutputReader(tokio::spawn(async move {
-        let mut stdout = Lines::new("stdout", Arc::clone(&output));
+        let mut stdout = Lines::new(STDOUT, Arc::clone(&output));
         let mut stderr = Lines::new("stderr", output);
         while let Some(piece) = attached.next().await {
             match piece {

@@ -59,7 +59,7 @@ pub enum Reply {
     /// Nothing, ever.
     Hang,
     /// Frames of an attached stream, then its end.
-    Attached(Vec<&'static str>),
+    Attached(Vec<String>),
     /// Held back until the container ends.
     Exit(String),
 }
@@ -351,9 +351,16 @@ fn usual(request: &Request, api: &str, state: &mut State) -> Reply {
             json!({"Id": id, "State": {"OOMKilled": false}, "Config": {"Labels": state.containers[*id]["Labels"]}}),
         ),
         ("POST", ["containers", id, "attach"]) if id.starts_with("builder") => {
-            Reply::Attached(vec!["one\ntw", "o\nlast"])
+            // what the script of a build was told to say
+            let env = state.containers[*id]["Env"].as_array().unwrap();
+            let value = |name: &str| env.iter().find_map(|line| line.as_str()?.strip_prefix(name));
+            let mark = value("CHAINCODE_PHASE_MARK=").unwrap();
+            let phases = value("SAYS=").unwrap_or_default().split_whitespace();
+            let mut said: Vec<String> = phases.map(|phase| format!("{mark}{phase}\n")).collect();
+            said.extend(["one\ntw", "o\nlast"].map(str::to_owned));
+            Reply::Attached(said)
         }
-        ("POST", ["containers", _, "attach"]) => Reply::Attached(vec!["hello\n"]),
+        ("POST", ["containers", _, "attach"]) => Reply::Attached(vec!["hello\n".to_owned()]),
         ("POST", ["containers", id, "wait"]) if id.starts_with("builder") => {
             Reply::Json(200, json!({"StatusCode": 0}))
         }
