@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use container::{
     BuildLevel, ChaincodeLogging, DockerConfig, Endpoint, EngineHints, EngineTls, Limits, LogStore,
-    OwnLimits, ProcessConfig, PullPolicy, SandboxMode,
+    OwnLimits, ProcessConfig, PullPolicy, RegistryLogin, RegistryLogins, SandboxMode,
 };
 use core_config::{
     CoreConfig, Sandbox, StateDatabase, TlsConfig, VmRuntime, first_local_ip, split_host_port,
@@ -269,6 +269,7 @@ pub fn docker(config: &CoreConfig) -> Result<Option<DockerConfig>> {
         core_config::PullPolicy::Always => PullPolicy::Always,
     };
     settings.mirror = docker.mirror.clone();
+    settings.auth = registry_logins(config)?;
     settings.pull_timeout = docker.pull_timeout.max(LEAST_TIMEOUT);
     settings.build_timeout = docker.build_timeout.max(LEAST_TIMEOUT);
     settings.start_timeout = docker.start_timeout.max(LEAST_TIMEOUT);
@@ -278,6 +279,37 @@ pub fn docker(config: &CoreConfig) -> Result<Option<DockerConfig>> {
     };
     settings.logs = Some(chaincode_logs(config));
     Ok(Some(settings))
+}
+
+/// Logins for registries. Who they are for is checked now; the files are read when they are needed.
+fn registry_logins(config: &CoreConfig) -> Result<RegistryLogins> {
+    let auth = &config.vm.docker.auth;
+    for own in &auth.registries {
+        let host = &own.registry;
+        let odd = |char: char| char.is_whitespace() || char == '/' || char == '@';
+        if host.is_empty() || host.contains(odd) {
+            bail!("vm.docker.auth.registries: registry {host:?} is not HOST or HOST:PORT");
+        }
+        if own.username.is_empty() || own.password_file.as_os_str().is_empty() {
+            bail!("vm.docker.auth.registries: {host} needs username and passwordFile");
+        }
+    }
+    let discovered = || {
+        let folder = config.vm.docker_config.as_ref()?;
+        Some(folder.join("config.json")).filter(|file| file.exists())
+    };
+    Ok(RegistryLogins {
+        config_file: auth.config_file.clone().or_else(discovered),
+        registries: auth
+            .registries
+            .iter()
+            .map(|own| RegistryLogin {
+                registry: own.registry.clone(),
+                username: own.username.clone(),
+                password_file: own.password_file.clone(),
+            })
+            .collect(),
+    })
 }
 
 /// Fabric's template variables in the name of an image.

@@ -13,6 +13,7 @@ mod host_config;
 mod images;
 mod instances;
 mod labels;
+mod login;
 mod pull;
 
 use std::fs;
@@ -31,7 +32,8 @@ pub use endpoint::{Endpoint, EndpointError, EngineHints, EngineTls};
 pub use error::DockerError;
 pub use garbage::DockerGarbage;
 pub use host_config::HostConfigError;
-pub use pull::PullPolicy;
+pub use login::{LoginError, RegistryLogin, RegistryLogins};
+pub use pull::{PullError, PullPolicy};
 
 use crate::error::{Phase, VmError};
 use crate::naming::Naming;

@@ -26,7 +26,8 @@ pub use build_context::{BuildContext, ContextError, ContextWriter, build_context
 pub use container_command::{ArgsError, TlsPaths, chaincode_env, container_args};
 pub use docker::{
     DockerConfig, DockerError, DockerGarbage, DockerOpenError, DockerVm, Endpoint, EndpointError,
-    EngineHints, EngineTls, HostConfigError, PullPolicy,
+    EngineHints, EngineTls, HostConfigError, LoginError, PullError, PullPolicy, RegistryLogin,
+    RegistryLogins,
 };
 pub use dockerfile::{BuildLevel, DockerfileError, generate_dockerfile};
 pub use error::{Phase, VmError};

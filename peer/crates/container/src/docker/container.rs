@@ -23,6 +23,10 @@ pub(super) const START_KEY: &str = "vm.docker.startTimeout";
 /// Time for the output to run dry once the container has ended.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How often, and with what pause, a container is looked at that is being removed already.
+const LOOKS: usize = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
 /// A container that goes away with its guard, whatever happened to the work that made it.
 pub(super) struct Guard {
     session: Session,
@@ -78,7 +82,7 @@ pub(super) async fn remove(session: &Session, id: &str) {
     }
 }
 
-/// The same; one that is not there, or on its way out, is fine.
+/// The same; one that is not there is fine, one that somebody else removes is waited for: its name is taken until then.
 pub(super) async fn try_remove(session: &Session, id: &str) -> Result<(), DockerError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     let removed = session
@@ -89,11 +93,26 @@ pub(super) async fn try_remove(session: &Session, id: &str) -> Result<(), Docker
         .await;
     match removed {
         Err(DockerError::Refused {
-            status: Some(404 | 409),
-            ..
+            status: Some(404), ..
         }) => Ok(()),
+        Err(DockerError::Refused {
+            status: Some(409), ..
+        }) => gone(session, id).await,
         removed => removed,
     }
+}
+
+/// Waits until the engine no longer knows a container; an engine that takes very long is not waited for.
+async fn gone(session: &Session, id: &str) -> Result<(), DockerError> {
+    for _ in 0..LOOKS {
+        let looked = session.docker().inspect_container(id, None);
+        match session.ask("inspect container", looked).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(_still_there) => tokio::time::sleep(BETWEEN_LOOKS).await,
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the end of a container.

@@ -63,7 +63,7 @@ impl Engine {
         let agreed = Arc::new(OnceLock::new());
         let docker = client(&endpoint).map_err(|error| DockerError::of(&shown, action, error))?;
         let session = Session {
-            docker: docker.with_request_modifier(versioned(Arc::clone(&agreed))),
+            docker: docker.with_request_modifier(as_engines_read(Arc::clone(&agreed))),
             endpoint: shown,
             unfinished: Arc::new(watch::Sender::new(())),
         };
@@ -100,11 +100,22 @@ fn client(endpoint: &Endpoint) -> Result<Docker, EngineError> {
     }
 }
 
-/// Puts the agreed version in front of the path: the client leaves it out, and an engine then takes its newest.
-fn versioned(
+/// Puts the agreed version in front of the path: the client leaves it out, and an engine then takes its newest. And
+/// writes logins in the alphabet of URLs: the client takes the other, an engine then silently does without the login.
+fn as_engines_read(
     agreed: Arc<OnceLock<ClientVersion>>,
 ) -> impl Fn(BollardRequest) -> BollardRequest + Send + Sync {
     move |mut request| {
+        for name in ["x-registry-auth", "x-registry-config"] {
+            if let Some(value) = request.headers_mut().get_mut(name) {
+                let text = value.to_str().unwrap_or_default();
+                let text = text.replace('+', "-").replace('/', "_");
+                if let Ok(rewritten) = text.parse() {
+                    *value = rewritten;
+                    value.set_sensitive(true);
+                }
+            }
+        }
         let Some(version) = agreed.get() else {
             return request;
         };

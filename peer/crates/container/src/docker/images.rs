@@ -74,6 +74,7 @@ impl Images {
             policy: config.pull_policy,
             mirror: config.mirror.clone(),
             limit: config.pull_timeout,
+            logins: config.auth.clone(),
         };
         let builder = Arc::new(Builder {
             labels: Labels::new(naming.clone()),
@@ -262,8 +263,10 @@ impl Builder {
             .forcerm(true)
             .labels(&self.labels.image(&job.source.id, &job.hash))
             .networkmode(host.network_mode.as_deref().unwrap_or("host"));
+        let mut logins = None;
         if pull {
             options = options.pull("true");
+            logins = Some(self.puller.logins_of(&base_images(&job.dockerfile)).await?);
         }
         let package = package.to_owned();
         let context = build_context(job.dockerfile.clone(), move |writer| {
@@ -280,7 +283,7 @@ impl Builder {
         let answers =
             session
                 .docker()
-                .build_image(options.build(), None, Some(bollard::body_try_stream(body)));
+                .build_image(options.build(), logins, Some(bollard::body_try_stream(body)));
         let built = session
             .drain(action, answers, |info| {
                 for line in info.stream.iter().flat_map(|text| text.lines()) {

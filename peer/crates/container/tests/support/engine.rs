@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,6 +32,8 @@ pub struct Request {
     pub version: String,
     /// Decoded.
     pub query: BTreeMap<String, String>,
+    /// What the login header says, decoded as an engine does it; none without a header.
+    pub login: Option<Value>,
     pub body: Vec<u8>,
 }
 
@@ -429,8 +433,16 @@ async fn read_request(stream: &mut impl Connection) -> Option<Request> {
             String::new()
         },
         query,
+        login: header("x-registry-auth")
+            .or_else(|| header("x-registry-config"))
+            .map(|text| login(&text)),
         body,
     })
+}
+
+fn login(header: &str) -> Value {
+    let json = URL_SAFE.decode(header).expect("base64 in the alphabet of URLs");
+    serde_json::from_slice(&json).unwrap()
 }
 
 fn url_decoded_pairs(query: &str) -> BTreeMap<String, String> {
