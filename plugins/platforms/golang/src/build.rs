@@ -9,10 +9,11 @@ use plugin_api::{PEER_ADDRESS, PHASE_FUNCTION, Plan};
 use std::fs;
 use std::path::Path;
 
-/// Name of the file with credentials that lies beside the unpacked package.
+/// Names of the files that lie beside the unpacked package.
 const NETRC: &str = "netrc";
+const CA: &str = "go-ca.pem";
 /// Largest such file.
-const MAX_NETRC: u64 = 1 << 20;
+const MAX_FILE: u64 = 1 << 20;
 
 /// Fabric 2.5's five cases in its order. Static linking needs a C compiler; without one, code in C is left out instead.
 /// The caches are the chaincode's own; a builder container has none. Listing what a module needs fetches it; a fault in
@@ -21,6 +22,10 @@ const SCRIPT: &str = r#"set -e
 if [ -f "$CHAINCODE_INPUT/netrc" ]; then
     NETRC="$CHAINCODE_INPUT/netrc"
     export NETRC
+fi
+if [ -f "$CHAINCODE_INPUT/go-ca.pem" ]; then
+    SSL_CERT_FILE="$CHAINCODE_INPUT/go-ca.pem"
+    export SSL_CERT_FILE
 fi
 if [ -n "$XDG_CACHE_HOME" ]; then
     GOCACHE="$XDG_CACHE_HOME/go-build"
@@ -95,10 +100,16 @@ pub(crate) fn plan(options: &Options, contents: &Contents, path: &str) -> Result
         offline: contents.vendored,
         ..Plan::default()
     };
-    if let Some(path) = options.netrc_file.as_deref().filter(|_| !contents.vendored) {
-        let netrc = read(path)?;
+    if contents.vendored {
+        return Ok(plan);
+    }
+    if let Some(path) = &options.netrc_file {
+        let netrc = read("netrcFile", path)?;
         plan.secrets = secrets(&netrc);
         plan.files.push((NETRC.to_owned(), netrc));
+    }
+    if let Some(path) = &options.ca_file {
+        plan.files.push((CA.to_owned(), read("caFile", path)?));
     }
     Ok(plan)
 }
@@ -124,12 +135,13 @@ fn package_to_build(contents: &Contents, path: &str) -> Result<String, OptionsEr
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, OptionsError> {
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, OptionsError> {
     let failed = |source| OptionsError::File {
+        key,
         path: path.to_owned(),
         source,
     };
-    if fs::metadata(path).map_err(failed)?.len() > MAX_NETRC {
+    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
         return Err(failed(std::io::Error::other("it is larger than 1 MiB")));
     }
     fs::read(path).map_err(failed)

@@ -63,6 +63,10 @@ fn credentials_are_a_private_file_and_secrets() {
     let plan = plan(&options(&json), &Contents::default(), "kv").unwrap();
     assert_eq!(plan.secrets, ["s3cret"]);
     assert_eq!(plan.files[0].0, "netrc");
+    let json = format!(r#"{{"caFile": "{}"}}"#, file.display());
+    let with_ca = super::plan(&options(&json), &Contents::default(), "kv").unwrap();
+    assert_eq!(with_ca.files[0].0, "go-ca.pem");
+    assert!(with_ca.secrets.is_empty());
     assert!(!plan.env.iter().any(|line| line.contains("s3cret")));
 }
 
