@@ -2,9 +2,12 @@
 
 mod dev;
 mod docker;
+mod file_server;
 mod following;
+mod gradle;
 mod languages;
 mod lines;
+mod mirrors;
 mod node_start;
 mod npm_registry;
 mod phases;

@@ -45,6 +45,26 @@ fn engine_for_tests() -> Result<bool> {
     }
 }
 
+/// Gradle for the tests of Java chaincode that is built with it: Debian's 4.4, which runs with newer JDKs there. CI must
+/// have it; elsewhere those tests say that they are skipped.
+fn gradle_for_tests() -> Result<()> {
+    if steps::runs("gradle") {
+        return Ok(());
+    }
+    if !steps::is_root()? && !in_ci() {
+        announce("tests with Gradle will be skipped: it is not installed");
+        return Ok(());
+    }
+    announce("installing Gradle (apt-get install gradle)");
+    match steps::apt_install(&["gradle"]) {
+        Err(error) if !in_ci() => {
+            announce(&format!("tests with Gradle will be skipped: {error:#}"));
+            Ok(())
+        }
+        installed => installed,
+    }
+}
+
 /// Everything: formatting, clippy, documentation, tests, and the demo as a newcomer runs it. With a selection only
 /// the tests that it names.
 pub fn run(selection: &[String]) -> Result<()> {
@@ -53,6 +73,9 @@ pub fn run(selection: &[String]) -> Result<()> {
         check()?;
     }
     let engine = (selection.is_empty() || in_ci()) && engine_for_tests()?;
+    if selection.is_empty() || in_ci() {
+        gradle_for_tests()?;
+    }
     run_selected(selection)?;
     if selection.is_empty() {
         announce("running the demo");
