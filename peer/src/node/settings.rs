@@ -539,6 +539,60 @@ mod tests {
     }
 
     #[test]
+    fn single_chaincodes_have_limits_of_their_own_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = "chaincode: {process: {memory: 5, buildMemory: 6, cpu: 1.5}, overrides: {mycc: {process: \
+                    {memory: 7, buildPids: 8}}, other: {runtime: docker}}}";
+        let settings = process(&load(folder.path(), yaml));
+        let own = &settings.overrides["mycc"];
+        assert_eq!(
+            (own.limits.memory_bytes, own.limits.pids),
+            (7, settings.limits.pids)
+        );
+        assert_eq!((own.limits.cpu, own.build_limits.cpu), (Some(1.5), Some(1.5)));
+        assert_eq!((own.build_limits.memory_bytes, own.build_limits.pids), (6, 8));
+        assert_eq!(settings.overrides["other"].limits, settings.limits);
+    }
+
+    #[test]
+    fn logins_for_registries_are_checked_and_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let logins = |yaml: &str| {
+            let config = load(folder.path(), &format!("vm: {{docker: {{auth: {yaml}}}}}"));
+            docker(&config).map(|docker| docker.unwrap().auth)
+        };
+        assert_eq!(logins("{}").unwrap(), RegistryLogins::default());
+        let own =
+            "{configFile: c.json, registries: [{registry: 'r.example:5000', username: u, passwordFile: p}]}";
+        let found = logins(own).unwrap();
+        assert_eq!(found.config_file, Some(folder.path().join("c.json")));
+        assert_eq!(found.registries[0].password_file, folder.path().join("p"));
+        for (wrong, text) in [
+            (
+                "{registry: 'https://r.example/v2', username: u, passwordFile: p}",
+                "is not HOST or HOST:PORT",
+            ),
+            (
+                "{registry: 'u:p@r.example', username: u, passwordFile: p}",
+                "is not HOST or HOST:PORT",
+            ),
+            (
+                "{registry: r.example, username: '', passwordFile: p}",
+                "needs username and passwordFile",
+            ),
+        ] {
+            let error = logins(&format!("{{registries: [{wrong}]}}")).unwrap_err();
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        let mut config = load(folder.path(), "{}");
+        config.vm.docker_config = Some(folder.path().to_owned());
+        let discovered = |config: &CoreConfig| docker(config).unwrap().unwrap().auth.config_file;
+        assert_eq!(discovered(&config), None, "there is none");
+        std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+        assert_eq!(discovered(&config), Some(folder.path().join("config.json")));
+    }
+
+    #[test]
     fn a_certificate_that_is_none_is_a_fault() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["c", "k"] {
