@@ -878,3 +878,22 @@ async fn a_login_that_is_missing_wrong_or_unreadable_is_an_error_of_its_own() {
         "{told}"
     );
 }
+
+#[tokio::test]
+async fn what_an_engine_that_went_away_did_not_remove_goes_with_the_next_call() {
+    let deletes = std::sync::atomic::AtomicUsize::new(0);
+    let engine = FakeEngine::start(NEWEST, move |request| {
+        let first = || deletes.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        (request.is("DELETE", "/builder1") && first()).then_some(Reply::Hang)
+    });
+    let vm = vm(&engine);
+    // the engine takes the request and is gone before it has done anything
+    let (built, ()) = tokio::join!(vm.deploy(&fake::source("mycc:1.0")), async {
+        eventually(|| !engine.requests("DELETE", "/builder1").is_empty()).await;
+        engine.hang_up();
+    });
+    built.unwrap();
+    assert_eq!(engine.live(), 1);
+    vm.deploy(&fake::source("mycc:2.0")).await.unwrap();
+    nothing_is_left(&engine).await;
+}

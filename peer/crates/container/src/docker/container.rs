@@ -73,12 +73,17 @@ impl Drop for Guard {
     }
 }
 
-/// Ends a container if it runs, and removes it with its volumes. Failures are logged: the next start of a peer
-/// finds what is left by its labels.
+/// Ends a container if it runs, and removes it with its volumes. Failures are logged. If the engine is gone, the next
+/// one who needs it tries again; the next start of a peer finds what is left by its labels.
 pub(super) async fn remove(session: &Session, id: &str) {
     match try_remove(session, id).await {
         Ok(()) => {}
-        Err(error) => tracing::warn!(error = %Chain(&error), container = id, "container was not removed"),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), container = id, "container was not removed");
+            if !matches!(error, DockerError::Refused { .. }) {
+                session.leave(id);
+            }
+        }
     }
 }
 

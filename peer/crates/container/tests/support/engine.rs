@@ -85,6 +85,7 @@ pub struct State {
     /// Images that are on the engine without having been built.
     pub bases: BTreeSet<String>,
     ended: BTreeMap<String, watch::Sender<bool>>,
+    hung_up: watch::Sender<bool>,
     created: usize,
 }
 
@@ -154,6 +155,11 @@ impl FakeEngine {
             .filter(|request| request.is(method, path))
             .cloned()
             .collect()
+    }
+
+    /// Closes the connections that wait for an answer that never comes.
+    pub fn hang_up(&self) {
+        self.state.lock().hung_up.send_replace(true);
     }
 
     /// How many containers there are.
@@ -236,7 +242,13 @@ async fn answer(mut stream: impl Connection, reply: Reply, state: &Mutex<State>)
             )
             .await;
         }
-        Reply::Hang => until_closed(&mut stream).await,
+        Reply::Hang => {
+            let mut hung_up = state.lock().hung_up.subscribe();
+            tokio::select! {
+                () = until_closed(&mut stream) => {}
+                _ = hung_up.wait_for(|hung_up| *hung_up) => {}
+            }
+        }
         Reply::Attached(lines) => {
             let head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
             send(&mut stream, head.as_bytes()).await;
