@@ -468,7 +468,7 @@ Examples:
         #[arg(long, default_value_t = 200)]
         tail: usize,
     },
-    /// Remove images, containers, builds and logs of chaincodes that are no longer installed. For use beside the
+    /// Remove images, containers, builds, caches and logs of chaincodes that are no longer installed. For use beside the
     /// peer: reads its folder (peer.fileSystemPath) and its engine (vm.endpoint); what other peers have made, and
     /// what is installed here, stays. To uninstall a chaincode, delete its file in peer.fileSystemPath/chaincodes.
     #[command(after_help = "\

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use chaincode::{ChaincodeStreamService, ChaincodeSupport, Package, PackageStore, Parts, TlsAuthority};
 use channel::Channels;
 use committer::TxValidator;
-use container::{PlatformBuilder, Vm};
+use container::{Phase, PlatformBuilder, Vm};
 use core_config::{CoreConfig, first_local_ip};
 use deliver::server::{DeliverHandler, DeliverSettings, PeerDeliverService};
 use endorser::Endorser;
@@ -360,7 +360,8 @@ fn register_system_chaincodes(
     let validator = Arc::new(PlatformPlugins(registry.clone()));
     let mut lscc = Lscc::new(Arc::clone(channels), Arc::clone(support.packages()), validator)
         .max_package_size(config.chaincode.max_package_size)
-        .plugins(Arc::new(DefinablePlugins(registry.clone())));
+        .plugins(Arc::new(DefinablePlugins(registry.clone())))
+        .install_limit(support.config().install_limit());
     if let Some(vm) = vm {
         lscc = lscc.builder(Arc::new(VmBuilder(vm)));
     }
@@ -440,13 +441,16 @@ async fn start_orderer(
     Ok(Some(orderer))
 }
 
-/// The runtime as LSCC sees it. The build is kept for the launch; how long it may take, the limit of an installation
-/// says.
+/// The runtime as LSCC sees it. The build is kept for the launch.
 struct VmBuilder(Arc<dyn Vm>);
 
 #[async_trait]
 impl PackageBuilder for VmBuilder {
     async fn build(&self, package: &Package) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(self.0.deploy(&package.source()).await?)
+    }
+
+    fn phase(&self, package: &Package) -> Option<&'static str> {
+        self.0.phase(&package.id().to_string()).map(Phase::word)
     }
 }

@@ -179,6 +179,7 @@ pub mod manifest;
 mod module;
 #[cfg(feature = "packages")]
 pub mod packages;
+mod phase;
 mod platform;
 #[cfg(feature = "proposal")]
 pub mod proposal;
@@ -206,6 +207,7 @@ pub use manifest::Note;
 pub use module::{
     NewAuthFilter, NewDecorator, NewEndorsement, NewPlatform, NewValidation, PluginMod, PluginMod_Ref,
 };
+pub use phase::{COMPILE, DEPENDENCIES, PHASE_FUNCTION, PHASE_MARK};
 pub use platform::{
     BuildPlan, LanguagePlatform, OFFLINE, PEER_ADDRESS, Plan, Platform, PlatformObject, SECRET,
 };

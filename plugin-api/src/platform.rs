@@ -77,7 +77,7 @@ pub struct Plan {
     /// Command for `/bin/sh -c`. It reads the unpacked package from `$CHAINCODE_INPUT` and writes the result
     /// to `$CHAINCODE_OUTPUT` (`/chaincode/input` and `/chaincode/output` in a builder container, private
     /// folders for the process runtime), so that one plan serves both. Values from configuration never
-    /// stand in here: they travel in [`Plan::env`].
+    /// stand in here: they travel in [`Plan::env`]. It may say which phase it is in, see [`PHASE_MARK`](crate::PHASE_MARK).
     pub cmd: String,
     /// `NAME=value` lines for the command.
     pub env: Vec<String>,

@@ -298,7 +298,7 @@ fn one_chaincode_is_in_a_container_another_is_not_and_a_failed_build_says_why() 
     std::fs::write(broken.join("package.json"), manifest).unwrap();
     let said = dev.install_refused("broken", &broken);
     for part in [
-        "phase dependencies/compile of broken:1",
+        "phase dependencies of broken:1",
         "Error returned from build: 1",
         "fabric-shim",
         "peer chaincode logs broken:1",

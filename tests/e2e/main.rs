@@ -2,11 +2,15 @@
 
 mod dev;
 mod docker;
+mod file_server;
 mod following;
+mod gradle;
 mod languages;
 mod lines;
+mod mirrors;
 mod node_start;
 mod npm_registry;
+mod phases;
 mod plugin_kit;
 mod roundtrip;
 mod shims;

@@ -355,7 +355,7 @@ impl ProcessWatch {
     }
 }
 
-fn files_holding(folder: &Path, text: &[u8]) -> Vec<PathBuf> {
+pub fn files_holding(folder: &Path, text: &[u8]) -> Vec<PathBuf> {
     let mut open = vec![folder.to_owned()];
     let (mut found, mut files) = (Vec::new(), 0);
     while let Some(path) = open.pop() {

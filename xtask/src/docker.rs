@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use self::content::Content;
-use crate::steps::{self, announce, output, root};
+use crate::steps::{self, announce, root};
 
 /// Says what an image was made of; images without it are somebody else's.
 const LABEL: &str = "org.hyperledger.fabric.stand-in";
@@ -86,13 +86,12 @@ fn ensure_engine() -> Result<()> {
     if engine_answers() {
         return Ok(());
     }
-    let is_root = output(Command::new("id").arg("-u"))?.trim() == "0";
-    if !is_root {
+    if !steps::is_root()? {
         bail!(
             "no Docker Engine answers: start one that you may use, or run this as root to have one installed"
         );
     }
-    if !runs("dockerd") {
+    if !steps::runs("dockerd") {
         install_engine()?;
     }
     start_engine()
@@ -105,28 +104,9 @@ fn engine_answers() -> bool {
     asked.is_ok_and(|answer| answer.status.success())
 }
 
-fn runs(program: &str) -> bool {
-    let version = Command::new(program).arg("--version").output();
-    version.is_ok_and(|answer| answer.status.success())
-}
-
-/// `apt-get` that asks nothing and waits for whoever uses it right now.
-pub fn apt(args: &[&str]) -> Command {
-    let mut command = Command::new("apt-get");
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("NEEDRESTART_SUSPEND", "1")
-        .args(["-o", "DPkg::Lock::Timeout=300", "-qq"])
-        .args(args);
-    command
-}
-
 fn install_engine() -> Result<()> {
     announce("installing the Docker Engine (apt-get install docker.io)");
-    steps::run(&mut apt(&["update"])).context("no package lists: is this a Debian or Ubuntu machine?")?;
-    let packages = ["docker.io", "iptables"];
-    let mut install = apt(&["install", "-y", "--no-install-recommends"]);
-    steps::run(install.args(packages).stdout(Stdio::null()))
+    steps::apt_install(&["docker.io", "iptables"])
 }
 
 /// An engine that was killed leaves the files with its process ids behind, and the next one takes whoever has such a

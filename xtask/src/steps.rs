@@ -6,7 +6,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -41,6 +41,33 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("{shown} failed: {status}");
     }
     Ok(())
+}
+
+/// Whether a program is there.
+pub fn runs(program: &str) -> bool {
+    let version = Command::new(program).arg("--version").output();
+    version.is_ok_and(|answer| answer.status.success())
+}
+
+/// Whether this process may install packages.
+pub fn is_root() -> Result<bool> {
+    Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
+/// Installs packages of Debian or Ubuntu, unless that would remove others.
+pub fn apt_install(packages: &[&str]) -> Result<()> {
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("NEEDRESTART_SUSPEND", "1")
+            .args(["-o", "DPkg::Lock::Timeout=300", "-qq"])
+            .args(args);
+        command
+    };
+    run(&mut apt(&["update"])).context("no package lists: is this a Debian or Ubuntu machine?")?;
+    let mut install = apt(&["install", "-y", "--no-remove", "--no-install-recommends"]);
+    run(install.args(packages).stdout(Stdio::null()))
 }
 
 /// Runs a command that must succeed and returns what it printed.

@@ -70,14 +70,32 @@ fn install_compiler() -> Result<()> {
     if there {
         return Ok(());
     }
-    if output(Command::new("id").arg("-u"))?.trim() != "0" {
+    if !steps::is_root()? {
         bail!("apt-get install {} needs root", OTHER_COMPILER.join(" "));
     }
     announce("installing another compiler (apt-get install rustc-web cargo-web)");
-    steps::run(&mut docker::apt(&["update"])).context("no package lists: is this a Debian machine?")?;
-    // it would replace Debian's ordinary one, which may be the one that builds us
-    let mut install = docker::apt(&["install", "-y", "--no-remove", "--no-install-recommends"]);
-    steps::run(install.args(OTHER_COMPILER).stdout(Stdio::null()))
+    // --no-remove: it would replace Debian's ordinary one, which may be the one that builds us
+    steps::apt_install(&OTHER_COMPILER)
+}
+
+/// Gradle for the tests of Java chaincode that is built with it: Debian's 4.4, which runs with newer JDKs there. CI must
+/// have it; elsewhere those tests say that they are skipped.
+fn gradle_for_tests() -> Result<()> {
+    if steps::runs("gradle") {
+        return Ok(());
+    }
+    if !steps::is_root()? && !in_ci() {
+        announce("tests with Gradle will be skipped: it is not installed");
+        return Ok(());
+    }
+    announce("installing Gradle (apt-get install gradle)");
+    match steps::apt_install(&["gradle"]) {
+        Err(error) if !in_ci() => {
+            announce(&format!("tests with Gradle will be skipped: {error:#}"));
+            Ok(())
+        }
+        installed => installed,
+    }
 }
 
 /// Everything: formatting, clippy, documentation, tests, and the demo as a newcomer runs it. With a selection only
@@ -90,6 +108,7 @@ pub fn run(selection: &[String]) -> Result<()> {
     let engine = (selection.is_empty() || in_ci()) && engine_for_tests()?;
     if selection.is_empty() || in_ci() {
         compiler_for_tests()?;
+        gradle_for_tests()?;
     }
     run_selected(selection)?;
     if selection.is_empty() {

@@ -147,7 +147,7 @@ async fn remove(engine: Option<&DockerGarbage>, garbage: &Garbage) -> Result<()>
     match (garbage.kind, engine) {
         (GarbageKind::Container | GarbageKind::Image, Some(engine)) => Ok(engine.remove(garbage).await?),
         (GarbageKind::Container | GarbageKind::Image, None) => Ok(()),
-        (GarbageKind::Build | GarbageKind::Logs, _) => {
+        (GarbageKind::Build | GarbageKind::Cache | GarbageKind::Logs, _) => {
             let folder = Path::new(&garbage.id);
             std::fs::remove_dir_all(folder).with_context(|| format!("could not remove {}", folder.display()))
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use container::{
-    ChaincodeSource, DockerVm, Naming, PlatformBuilder, ProcessVm, StartRequest, Started, Vm, VmError,
+    ChaincodeSource, DockerVm, Naming, Phase, PlatformBuilder, ProcessVm, StartRequest, Started, Vm, VmError,
 };
 use core_config::{CoreConfig, VmRuntime};
 
@@ -104,6 +104,10 @@ impl Vm for Runtimes {
 
     async fn destroy(&self, chaincode_id: &str) -> Result<(), VmError> {
         self.of(chaincode_id)?.destroy(chaincode_id).await
+    }
+
+    fn phase(&self, chaincode_id: &str) -> Option<Phase> {
+        self.of(chaincode_id).ok()?.phase(chaincode_id)
     }
 
     fn name(&self, chaincode_id: &str) -> String {

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use container::{
     BuildLevel, ChaincodeLogging, DockerConfig, Endpoint, EngineHints, EngineTls, Limits, LogStore,
-    ProcessConfig, PullPolicy, SandboxMode,
+    OwnLimits, ProcessConfig, PullPolicy, RegistryLogin, RegistryLogins, SandboxMode,
 };
 use core_config::{
     CoreConfig, Sandbox, StateDatabase, TlsConfig, VmRuntime, first_local_ip, split_host_port,
@@ -192,13 +192,37 @@ pub fn process(config: &CoreConfig) -> ProcessConfig {
         nofile: process.build_nofile,
         cpu: process.cpu,
     };
-    settings.build_timeout = config.chaincode.install_timeout.max(Duration::from_secs(1));
+    settings.overrides = config
+        .chaincode
+        .overrides
+        .iter()
+        .map(|(name, own)| (name.clone(), own_limits(&settings, &own.process)))
+        .collect();
+    settings.build_timeout = process.build_timeout.max(LEAST_TIMEOUT);
     settings.hidden = secrets(config);
     settings.logs = Some(chaincode_logs(config));
     if let Some(folder) = process.node_path.as_deref().and_then(Path::parent) {
         put_first_in_path(&mut settings, folder);
     }
     settings
+}
+
+/// The limits of all chaincode with those of one chaincode in their place, where it has some.
+fn own_limits(all: &ProcessConfig, own: &core_config::OwnLimits) -> OwnLimits {
+    OwnLimits {
+        limits: Limits {
+            memory_bytes: own.memory.unwrap_or(all.limits.memory_bytes),
+            pids: own.pids.unwrap_or(all.limits.pids),
+            nofile: own.nofile.unwrap_or(all.limits.nofile),
+            cpu: own.cpu.or(all.limits.cpu),
+        },
+        build_limits: Limits {
+            memory_bytes: own.build_memory.unwrap_or(all.build_limits.memory_bytes),
+            pids: own.build_pids.unwrap_or(all.build_limits.pids),
+            nofile: own.build_nofile.unwrap_or(all.build_limits.nofile),
+            cpu: own.cpu.or(all.build_limits.cpu),
+        },
+    }
 }
 
 /// Settings of the Docker runtime; none if `vm.endpoint` is empty.
@@ -245,6 +269,7 @@ pub fn docker(config: &CoreConfig) -> Result<Option<DockerConfig>> {
         core_config::PullPolicy::Always => PullPolicy::Always,
     };
     settings.mirror = docker.mirror.clone();
+    settings.auth = registry_logins(config)?;
     settings.pull_timeout = docker.pull_timeout.max(LEAST_TIMEOUT);
     settings.build_timeout = docker.build_timeout.max(LEAST_TIMEOUT);
     settings.start_timeout = docker.start_timeout.max(LEAST_TIMEOUT);
@@ -254,6 +279,37 @@ pub fn docker(config: &CoreConfig) -> Result<Option<DockerConfig>> {
     };
     settings.logs = Some(chaincode_logs(config));
     Ok(Some(settings))
+}
+
+/// Logins for registries. Who they are for is checked now; the files are read when they are needed.
+fn registry_logins(config: &CoreConfig) -> Result<RegistryLogins> {
+    let auth = &config.vm.docker.auth;
+    for own in &auth.registries {
+        let host = &own.registry;
+        let odd = |char: char| char.is_whitespace() || char == '/' || char == '@';
+        if host.is_empty() || host.contains(odd) {
+            bail!("vm.docker.auth.registries: registry {host:?} is not HOST or HOST:PORT");
+        }
+        if own.username.is_empty() || own.password_file.as_os_str().is_empty() {
+            bail!("vm.docker.auth.registries: {host} needs username and passwordFile");
+        }
+    }
+    let discovered = || {
+        let folder = config.vm.docker_config.as_ref()?;
+        Some(folder.join("config.json")).filter(|file| file.exists())
+    };
+    Ok(RegistryLogins {
+        config_file: auth.config_file.clone().or_else(discovered),
+        registries: auth
+            .registries
+            .iter()
+            .map(|own| RegistryLogin {
+                registry: own.registry.clone(),
+                username: own.username.clone(),
+                password_file: own.password_file.clone(),
+            })
+            .collect(),
+    })
 }
 
 /// Fabric's template variables in the name of an image.
@@ -480,6 +536,60 @@ mod tests {
             process(&config).hidden.contains(&keys),
             "chaincode must not see it"
         );
+    }
+
+    #[test]
+    fn single_chaincodes_have_limits_of_their_own_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = "chaincode: {process: {memory: 5, buildMemory: 6, cpu: 1.5}, overrides: {mycc: {process: \
+                    {memory: 7, buildPids: 8}}, other: {runtime: docker}}}";
+        let settings = process(&load(folder.path(), yaml));
+        let own = &settings.overrides["mycc"];
+        assert_eq!(
+            (own.limits.memory_bytes, own.limits.pids),
+            (7, settings.limits.pids)
+        );
+        assert_eq!((own.limits.cpu, own.build_limits.cpu), (Some(1.5), Some(1.5)));
+        assert_eq!((own.build_limits.memory_bytes, own.build_limits.pids), (6, 8));
+        assert_eq!(settings.overrides["other"].limits, settings.limits);
+    }
+
+    #[test]
+    fn logins_for_registries_are_checked_and_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let logins = |yaml: &str| {
+            let config = load(folder.path(), &format!("vm: {{docker: {{auth: {yaml}}}}}"));
+            docker(&config).map(|docker| docker.unwrap().auth)
+        };
+        assert_eq!(logins("{}").unwrap(), RegistryLogins::default());
+        let own =
+            "{configFile: c.json, registries: [{registry: 'r.example:5000', username: u, passwordFile: p}]}";
+        let found = logins(own).unwrap();
+        assert_eq!(found.config_file, Some(folder.path().join("c.json")));
+        assert_eq!(found.registries[0].password_file, folder.path().join("p"));
+        for (wrong, text) in [
+            (
+                "{registry: 'https://r.example/v2', username: u, passwordFile: p}",
+                "is not HOST or HOST:PORT",
+            ),
+            (
+                "{registry: 'u:p@r.example', username: u, passwordFile: p}",
+                "is not HOST or HOST:PORT",
+            ),
+            (
+                "{registry: r.example, username: '', passwordFile: p}",
+                "needs username and passwordFile",
+            ),
+        ] {
+            let error = logins(&format!("{{registries: [{wrong}]}}")).unwrap_err();
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        let mut config = load(folder.path(), "{}");
+        config.vm.docker_config = Some(folder.path().to_owned());
+        let discovered = |config: &CoreConfig| docker(config).unwrap().unwrap().auth.config_file;
+        assert_eq!(discovered(&config), None, "there is none");
+        std::fs::write(folder.path().join("config.json"), "{}").unwrap();
+        assert_eq!(discovered(&config), Some(folder.path().join("config.json")));
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub const MAX_REGISTERED_NAME: usize = 512;
 /// A transaction may not be timed out sooner than this; a smaller setting means the default.
 const MIN_EXECUTE_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_EXECUTE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A launch is given at least this long.
+/// Time for an installation to say that it is not done in time, and why.
+const INSTALL_ANSWER: Duration = Duration::from_secs(5);
+/// A start is given at least this long.
 const MIN_STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Settings of chaincode support (`chaincode.*`, `ledger.state.totalQueryLimit` and a few of `peer.*`).
@@ -35,7 +37,7 @@ const MIN_STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Config {
     /// `chaincode.executetimeout`: how long one transaction may run.
     pub execute_timeout: Duration,
-    /// `chaincode.startuptimeout`: how long build, start and registration may take together.
+    /// `chaincode.startuptimeout`: how long start and registration of what is built may take together.
     pub startup_timeout: Duration,
     /// `chaincode.installTimeout`: how long an installation may run.
     pub install_timeout: Duration,
@@ -85,11 +87,17 @@ impl Config {
         self
     }
 
+    /// How long an installer waits for the build.
+    #[must_use]
+    pub fn install_limit(&self) -> Duration {
+        self.install_timeout.max(self.execute_timeout)
+    }
+
     /// How long an execution may take (Fabric gives installations more).
     pub(crate) fn timeout_of(&self, chaincode: &str, function: &[u8]) -> Duration {
         match (chaincode, function) {
             ("lscc", b"install") | ("_lifecycle", b"InstallChaincode") => {
-                self.install_timeout.max(self.execute_timeout)
+                self.install_limit().saturating_add(INSTALL_ANSWER)
             }
             _ => self.execute_timeout,
         }
@@ -117,7 +125,10 @@ mod tests {
     #[test]
     fn only_installations_get_the_install_timeout() {
         let config = Config::default();
-        assert_eq!(config.timeout_of("lscc", b"install"), config.install_timeout);
+        assert_eq!(
+            config.timeout_of("lscc", b"install"),
+            config.install_timeout + INSTALL_ANSWER
+        );
         assert_eq!(config.timeout_of("lscc", b"deploy"), config.execute_timeout);
         assert_eq!(config.timeout_of("mycc", b"install"), config.execute_timeout);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use container::{ExitInfo, ExitWatch, VmError};
+use container::{ExitInfo, ExitWatch, Phase, VmError};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -29,14 +29,30 @@ pub enum LaunchFailure {
     #[error("error starting container")]
     Start(#[source] VmError),
     /// It ended before it had registered.
-    #[error("chaincode registration failed: {0}")]
-    Exited(ExitInfo),
+    #[error("chaincode registration failed: {}", exit.within(Phase::Start, chaincode))]
+    Exited {
+        /// The chaincode.
+        chaincode: String,
+        /// How it ended.
+        exit: ExitInfo,
+    },
     /// REGISTERED or READY could not be sent.
-    #[error("chaincode registration failed: {0}")]
+    #[error("chaincode registration failed: {0} (phase {phase})", phase = Phase::Register)]
     Registration(String),
     /// It did not register in time.
-    #[error("timeout expired while starting chaincode {0} for transaction")]
-    TimedOut(String),
+    #[error(
+        "timeout expired while starting chaincode {chaincode} for transaction (phase {phase}: not over within {}s, \
+         chaincode.startuptimeout; what it printed: peer chaincode logs {chaincode})",
+        limit.as_secs()
+    )]
+    TimedOut {
+        /// The chaincode.
+        chaincode: String,
+        /// How far it got.
+        phase: Phase,
+        /// From the start of the container to the registration.
+        limit: Duration,
+    },
     /// Dev mode: starting it is the user's part.
     #[error(
         "chaincode {chaincode} is not registered and the peer is in dev mode: start it yourself with \

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use container::{ExitWatch, StartRequest, Vm};
+use container::{ExitWatch, Phase, StartRequest, Vm};
 use parking_lot::Mutex;
 use protos::{ChaincodeId, wire_message};
 use tokio::time::Instant;
@@ -129,12 +129,9 @@ impl RuntimeLauncher {
         let id = chaincode.to_string();
         self.counters.launch();
         tracing::info!(chaincode = id, "launching chaincode");
-        let limit = self.config.startup_timeout;
-        let launch = tokio::time::timeout(limit, self.start(vm.as_ref(), &chaincode, &state)).await;
-        let failure = match launch {
-            Ok(outcome) => outcome.err(),
-            Err(_elapsed) if state.is_ready() => None,
-            Err(_elapsed) => Some(Arc::new(LaunchFailure::TimedOut(id.clone()))),
+        let failure = match self.build(vm.as_ref(), &chaincode).await {
+            Ok(request) => self.start(vm.as_ref(), &request, &state).await.err(),
+            Err(failure) => Some(Arc::new(failure)),
         };
         match failure {
             None => self.launched(chaincode, &state),
@@ -150,21 +147,48 @@ impl RuntimeLauncher {
         }
     }
 
-    /// Starts the chaincode and waits until it is ready or has ended.
+    /// Sees to it that the chaincode is built. How long that may take, the runtime's own limits say: pulling images and
+    /// building have theirs.
+    async fn build(&self, vm: &dyn Vm, chaincode: &ChaincodeId) -> Result<StartRequest, LaunchFailure> {
+        let request = self.start_request(chaincode).await?;
+        // an old instance must not register in the new one's place meanwhile
+        self.stop(vm, &request.chaincode_id).await;
+        vm.deploy(&request.source).await.map_err(LaunchFailure::Start)?;
+        Ok(request)
+    }
+
+    /// Starts the chaincode and waits until it is ready or has ended, for as long as the startup timeout says.
     async fn start(
         &self,
         vm: &dyn Vm,
-        chaincode: &ChaincodeId,
+        request: &StartRequest,
         state: &LaunchState,
     ) -> Result<(), Arc<LaunchFailure>> {
-        let request = self.start_request(chaincode).await?;
-        // never given up because the chaincode is ready already: the runtime may still have things to do
-        let started = vm.start(&request).await.map_err(LaunchFailure::Start)?;
-        state.set_exit(started.exit.clone());
-        tokio::select! {
-            biased;
-            outcome = state.wait() => outcome,
-            exit = started.exit.wait() => Err(Arc::new(LaunchFailure::Exited(exit))),
+        let limit = self.config.startup_timeout;
+        let registration = async {
+            // never given up because the chaincode is ready already: the runtime may still have things to do
+            let started = vm.start(request).await.map_err(LaunchFailure::Start)?;
+            state.set_exit(started.exit.clone());
+            tokio::select! {
+                biased;
+                outcome = state.wait() => outcome,
+                exit = started.exit.wait() => Err(Arc::new(LaunchFailure::Exited {
+                    chaincode: request.chaincode_id.clone(),
+                    exit,
+                })),
+            }
+        };
+        match tokio::time::timeout(limit, registration).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) if state.is_ready() => Ok(()),
+            Err(_elapsed) => Err(Arc::new(LaunchFailure::TimedOut {
+                chaincode: request.chaincode_id.clone(),
+                phase: match state.exit() {
+                    Some(_started) => Phase::Register,
+                    None => Phase::Start,
+                },
+                limit,
+            })),
         }
     }
 

@@ -13,6 +13,7 @@ mod host_config;
 mod images;
 mod instances;
 mod labels;
+mod login;
 mod pull;
 
 use std::fs;
@@ -31,10 +32,12 @@ pub use endpoint::{Endpoint, EndpointError, EngineHints, EngineTls};
 pub use error::DockerError;
 pub use garbage::DockerGarbage;
 pub use host_config::HostConfigError;
-pub use pull::PullPolicy;
+pub use login::{LoginError, RegistryLogin, RegistryLogins};
+pub use pull::{PullError, PullPolicy};
 
 use crate::error::{Phase, VmError};
 use crate::naming::Naming;
+use crate::stage::Stages;
 use crate::vm::{ChaincodeSource, PlatformBuilder, StartRequest, Started, Vm};
 use contact::Contact;
 use engine::Engine;
@@ -63,6 +66,7 @@ pub struct DockerVm {
     contact: Arc<Contact>,
     images: Images,
     instances: Arc<Instances>,
+    stages: Arc<Stages>,
 }
 
 impl DockerVm {
@@ -81,6 +85,7 @@ impl DockerVm {
         let contact = Contact::new(engine, Labels::new(naming.clone()));
         let first = Arc::clone(&contact);
         tokio::spawn(async move { first.introduce().await });
+        let stages = Arc::<Stages>::default();
         Ok(Self {
             grace: config.stop_grace,
             images: Images::new(
@@ -88,7 +93,9 @@ impl DockerVm {
                 naming.clone(),
                 Arc::clone(&config),
                 Arc::clone(&contact),
+                Arc::clone(&stages),
             ),
+            stages,
             instances: Instances::new(config, naming.clone()),
             naming,
             contact,
@@ -124,10 +131,12 @@ impl Vm for DockerVm {
             self.instances.stop(Some(session.clone()), id).await?;
         }
         let image = self.images.ensure(&request.source).await?;
+        let stage = self.stages.begin(id, Phase::Start);
         let started = self
             .instances
             .start(session.clone(), image, request.clone())
             .await;
+        drop(stage);
         match started {
             // somebody removed the image in the meantime
             Err(StartError::NoSuchImage(_)) => {
@@ -162,6 +171,10 @@ impl Vm for DockerVm {
             Err(error) if !error.is_not_found() => Err(VmError::docker(Phase::Stop, chaincode_id)(error)),
             _ => Ok(()),
         }
+    }
+
+    fn phase(&self, chaincode_id: &str) -> Option<Phase> {
+        self.stages.phase(chaincode_id)
     }
 
     fn name(&self, chaincode_id: &str) -> String {

@@ -20,27 +20,44 @@ pub enum Phase {
     Unpack,
     /// Fetching an image that others made.
     Pull,
-    /// Running the platform's build command: fetching dependencies, compiling.
+    /// Running the platform's build command, which does not say what it is at.
     Build,
+    /// Running the platform's build command: finding and fetching what the chaincode depends on.
+    Dependencies,
+    /// Running the platform's build command: compiling.
+    Compile,
     /// Making the chaincode's image.
     Image,
     /// Starting the built chaincode.
     Start,
+    /// Waiting for the started chaincode to register.
+    Register,
     /// Ending it or removing its build.
     Stop,
 }
 
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Phase {
+    /// Its name in texts.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
             Self::Plan => "plan",
             Self::Unpack => "unpack",
             Self::Pull => "pull",
             Self::Build => "build",
+            Self::Dependencies => "dependencies",
+            Self::Compile => "compile",
             Self::Image => "image",
             Self::Start => "start",
+            Self::Register => "register",
             Self::Stop => "stop",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -57,11 +74,25 @@ pub enum VmError {
     #[error("unpacking the code package failed")]
     Unpack(#[source] Arc<UnpackError>),
     /// The build command ended with an error.
-    #[error("{}", BuildFailed(.0))]
-    Build(ExitInfo),
+    #[error("{}: {}", Place(*phase, chaincode), BuildFailed(exit))]
+    Build {
+        /// What it was at.
+        phase: Phase,
+        /// For which chaincode.
+        chaincode: String,
+        /// How it ended.
+        exit: ExitInfo,
+    },
     /// The build did not end in time and was killed.
-    #[error("Error waiting for container to complete: build killed after {}s \"{}\"", .limit.as_secs(), .last_lines.join("\n"))]
+    #[error(
+        "{}: Error waiting for container to complete: build killed after {}s (chaincode.process.buildTimeout) \"{}\"",
+        Place(*phase, chaincode), limit.as_secs(), last_lines.join("\n")
+    )]
     BuildTimeout {
+        /// What it was at.
+        phase: Phase,
+        /// For which chaincode.
+        chaincode: String,
         /// The limit from configuration.
         limit: Duration,
         /// The last lines of output.
@@ -79,7 +110,7 @@ pub enum VmError {
         source: Arc<io::Error>,
     },
     /// The Docker Engine did not do what was asked, or what it ran failed.
-    #[error("{} of {chaincode} (all output: peer chaincode logs {chaincode})", DockerPhase(*.phase))]
+    #[error("{}", Place(*phase, chaincode))]
     Docker {
         /// When.
         phase: Phase,
@@ -103,9 +134,11 @@ impl VmError {
         match self {
             Self::Name(_) | Self::Plan(_) => Phase::Plan,
             Self::Unpack(_) => Phase::Unpack,
-            Self::Build(_) | Self::BuildTimeout { .. } => Phase::Build,
             Self::Launch(_) | Self::ShuttingDown => Phase::Start,
-            Self::Io { phase, .. } | Self::Docker { phase, .. } => *phase,
+            Self::Io { phase, .. }
+            | Self::Build { phase, .. }
+            | Self::BuildTimeout { phase, .. }
+            | Self::Docker { phase, .. } => *phase,
         }
     }
 
@@ -135,15 +168,16 @@ impl VmError {
     }
 }
 
-/// A phase as an operator reads it.
-struct DockerPhase(Phase);
+/// Where something failed, and where to read on.
+struct Place<'a>(Phase, &'a str);
 
-impl fmt::Display for DockerPhase {
+impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Phase::Build => f.write_str("phase dependencies/compile"),
-            phase => write!(f, "phase {phase}"),
-        }
+        let Self(phase, chaincode) = self;
+        write!(
+            f,
+            "phase {phase} of {chaincode} (all output: peer chaincode logs {chaincode})"
+        )
     }
 }
 
@@ -170,10 +204,16 @@ mod tests {
             last_lines: vec!["a".into(), "b".into()],
             ..ExitInfo::default()
         };
+        let build = VmError::Build {
+            phase: Phase::Compile,
+            chaincode: "cc:1".into(),
+            exit: exit.clone(),
+        };
         assert_eq!(
-            VmError::Build(exit.clone()).to_string(),
-            "Error returned from build: 1 \"a\nb\""
+            build.to_string(),
+            "phase compile of cc:1 (all output: peer chaincode logs cc:1): Error returned from build: 1 \"a\nb\""
         );
+        assert_eq!(build.phase(), Phase::Compile);
         assert_eq!(exit.to_string(), "container exited with 1, last output: a\nb");
         let killed = ExitInfo {
             code: Some(137),
@@ -203,10 +243,17 @@ mod tests {
         assert_eq!(wire_message(&io), "start: create folder: full");
         assert_eq!(io.phase(), Phase::Start);
         let late = VmError::BuildTimeout {
+            phase: Phase::Dependencies,
+            chaincode: "cc:1".into(),
             limit: Duration::from_secs(3),
             last_lines: vec!["x".into()],
         };
-        assert_eq!(late.phase(), Phase::Build);
-        assert!(late.to_string().ends_with("build killed after 3s \"x\""));
+        assert_eq!(late.phase(), Phase::Dependencies);
+        let told = late.to_string();
+        assert!(told.starts_with("phase dependencies of cc:1 "), "{told}");
+        assert!(
+            told.ends_with("build killed after 3s (chaincode.process.buildTimeout) \"x\""),
+            "{told}"
+        );
     }
 }

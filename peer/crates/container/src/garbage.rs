@@ -14,6 +14,8 @@ pub enum GarbageKind {
     Image,
     /// A build of the process runtime.
     Build,
+    /// What the builds of a chaincode kept for the next, such as downloads.
+    Cache,
     /// The logs of a chaincode.
     Logs,
 }
@@ -24,6 +26,7 @@ impl fmt::Display for GarbageKind {
             Self::Container => "container",
             Self::Image => "image",
             Self::Build => "build",
+            Self::Cache => "cache",
             Self::Logs => "logs",
         })
     }

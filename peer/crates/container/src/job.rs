@@ -17,9 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::output::{Output, Stream, read_lines};
+use crate::output::{Output, STDOUT, Stream, read_lines};
 use crate::process::{Limits, ProcessConfig};
 use crate::sandbox::{JobCgroup, Sandbox};
+use crate::stage::Stage;
 use crate::vm::{ExitInfo, ExitWatch};
 use spawner::Spawner;
 
@@ -42,6 +43,8 @@ pub(crate) struct Job {
     pub network: bool,
     /// Texts that its output must not show.
     pub secrets: Vec<String>,
+    /// Told what a build says of its phases.
+    pub stage: Option<Arc<Stage>>,
 }
 
 /// Time for the pipes to run dry once the whole tree is dead; only an escaped process can hold them longer.
@@ -124,7 +127,8 @@ impl JobRunner {
         };
         let logs = self.config.logs.as_ref();
         let log = logs.map(|logs| logs.writer(&self.runtime, &job.chaincode, job.stream));
-        let output = Arc::new(Output::new(job.chaincode, job.stream, job.secrets, log, true));
+        let output = Output::new(job.chaincode, job.stream, job.secrets, log, true, job.stage);
+        let output = Arc::new(output);
         self.runtime.spawn(supervisor.run(child, output, publish));
         Ok(RunningJob { exit, stop })
     }
@@ -183,7 +187,7 @@ impl Supervisor {
     async fn run(mut self, mut child: Child, output: Arc<Output>, publish: watch::Sender<Option<ExitInfo>>) {
         let mut readers = JoinSet::new();
         if let Some(stdout) = child.stdout.take() {
-            readers.spawn(read_lines(stdout, "stdout", Arc::clone(&output)));
+            readers.spawn(read_lines(stdout, STDOUT, Arc::clone(&output)));
         }
         if let Some(stderr) = child.stderr.take() {
             readers.spawn(read_lines(stderr, "stderr", Arc::clone(&output)));

@@ -18,6 +18,7 @@ mod output;
 mod process;
 pub mod sandbox;
 mod single_flight;
+mod stage;
 mod unpack;
 mod vm;
 
@@ -25,7 +26,8 @@ pub use build_context::{BuildContext, ContextError, ContextWriter, build_context
 pub use container_command::{ArgsError, TlsPaths, chaincode_env, container_args};
 pub use docker::{
     DockerConfig, DockerError, DockerGarbage, DockerOpenError, DockerVm, Endpoint, EndpointError,
-    EngineHints, EngineTls, HostConfigError, PullPolicy,
+    EngineHints, EngineTls, HostConfigError, LoginError, PullError, PullPolicy, RegistryLogin,
+    RegistryLogins,
 };
 pub use dockerfile::{BuildLevel, DockerfileError, generate_dockerfile};
 pub use error::{Phase, VmError};
@@ -33,7 +35,7 @@ pub use garbage::{Garbage, GarbageKind};
 pub use log_store::{ChaincodeLogs, LogStore};
 pub use naming::{NameError, Naming};
 pub use process::process_garbage;
-pub use process::{Limits, OpenError, ProcessConfig, ProcessVm};
+pub use process::{Limits, OpenError, OwnLimits, ProcessConfig, ProcessVm};
 pub use sandbox::{Level, SandboxMode};
 pub use unpack::{UnpackError, UnpackLimits, unpack};
 pub use vm::{

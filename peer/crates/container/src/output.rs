@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
+use crate::error::Phase;
 use crate::log_store::LogWriter;
+use crate::stage::Stage;
 use crate::vm::redact;
 
 /// A line longer than this is cut.
@@ -21,6 +23,8 @@ const LAST_BYTES: usize = 8 * 1024;
 const LINES_PER_SECOND: u32 = 200;
 const BURST: u32 = 1000;
 const READ_BUFFER: usize = 16 * 1024;
+/// Name of the stream that a build's script speaks on.
+pub(crate) const STDOUT: &str = "stdout";
 
 /// What is printed: the `stream` of its log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,7 @@ pub(crate) struct Output {
     stream: Stream,
     secrets: Vec<String>,
     echo: bool,
+    stage: Option<Arc<Stage>>,
     state: Mutex<State>,
 }
 
@@ -58,13 +63,14 @@ struct State {
 
 impl Output {
     /// `secrets` are what the lines are shown and kept without; `log` keeps every line; `echo`: the peer's own log shows
-    /// them, too.
+    /// them, too; `stage` is told what a build says of its phases.
     pub(crate) fn new(
         chaincode: String,
         stream: Stream,
         secrets: Vec<String>,
         log: Option<LogWriter>,
         echo: bool,
+        stage: Option<Arc<Stage>>,
     ) -> Self {
         let state = State {
             log,
@@ -77,6 +83,7 @@ impl Output {
             stream,
             secrets,
             echo,
+            stage,
             state: Mutex::new(state),
         }
     }
@@ -89,6 +96,26 @@ impl Output {
     /// One line without its newline; `cut` if it was longer.
     pub(crate) fn line(&self, source: &'static str, line: &[u8], cut: bool) {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned();
+        if source == STDOUT
+            && let Some((before, phase)) = self.stage.as_ref().and_then(|stage| stage.read(&line))
+        {
+            if !before.is_empty() {
+                self.show(source, before.to_owned(), cut);
+            }
+            return self.begins(phase);
+        }
+        self.show(source, line, cut);
+    }
+
+    /// The log is divided by phases; an error names only the last.
+    fn begins(&self, phase: Phase) {
+        if let Some(log) = &mut self.state.lock().log {
+            log.line(&format!("==> phase {phase}"));
+        }
+        tracing::debug!(target: "chaincode", chaincode = self.chaincode, %phase, "build phase");
+    }
+
+    fn show(&self, source: &'static str, line: String, cut: bool) {
         let mut line = redact(&self.secrets, line);
         if cut {
             if let Some(whole) = without_partial_secret(&self.secrets, &line) {
@@ -257,13 +284,14 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::Stages;
 
     async fn lines(bytes: &[u8]) -> Vec<String> {
         lines_without(bytes, Vec::new()).await
     }
 
     async fn lines_without(bytes: &[u8], secrets: Vec<String>) -> Vec<String> {
-        let output = Arc::new(Output::new("cc:1".into(), Stream::Run, secrets, None, true));
+        let output = Arc::new(Output::new("cc:1".into(), Stream::Run, secrets, None, true, None));
         read_lines(bytes, "stdout", Arc::clone(&output)).await;
         output.last_lines()
     }
@@ -311,6 +339,36 @@ mod tests {
             let kept = lines_without(line.as_bytes(), secrets.clone()).await;
             assert!(!kept[0].contains("s3"), "{:?}", kept[0].get(MAX_LINE - 10..));
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_build_says_of_its_phases_is_no_output() {
+        let stages = Stages::default();
+        let stage = stages.begin("cc:1", Phase::Build);
+        let (_, mark) = stage.variable();
+        let output = Output::new(
+            "cc:1".into(),
+            Stream::Build,
+            Vec::new(),
+            None,
+            true,
+            Some(Arc::clone(&stage)),
+        );
+        let output = Arc::new(output);
+        let said = format!("one\n{mark}dependencies\ntwo{mark}compile\n{mark}other\n");
+        read_lines(said.as_bytes(), STDOUT, Arc::clone(&output)).await;
+        let ignored = format!("{mark}dependencies\n");
+        read_lines(ignored.as_bytes(), "stderr", Arc::clone(&output)).await;
+        assert_eq!(stage.phase(), Phase::Compile);
+        assert_eq!(
+            output.last_lines(),
+            [
+                "one".to_owned(),
+                "two".to_owned(),
+                format!("{mark}other"),
+                format!("{mark}dependencies")
+            ]
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::timeout;
 
-pub use config::{Limits, ProcessConfig};
+pub use config::{Limits, OwnLimits, ProcessConfig};
 pub use garbage::process_garbage;
 
 use crate::error::{Phase, VmError};
@@ -23,6 +23,7 @@ use crate::process::builds::{Build, Builds, Place};
 use crate::process::folders::Folders;
 use crate::process::instances::Instances;
 use crate::sandbox::{Level, Sandbox, SandboxError};
+use crate::stage::Stages;
 use crate::vm::{ChaincodeSource, PlatformBuilder, StartRequest, Started, Vm};
 
 /// Why the process runtime cannot be used.
@@ -54,6 +55,7 @@ pub struct ProcessVm {
     runner: Arc<JobRunner>,
     builds: Builds,
     instances: Instances,
+    stages: Arc<Stages>,
 }
 
 impl ProcessVm {
@@ -78,6 +80,7 @@ impl ProcessVm {
             JobRunner::new(sandbox, Arc::clone(&config), runtime)
                 .map_err(|error| OpenError::Folder("thread that starts processes".to_owned(), error))?,
         );
+        let stages = Arc::<Stages>::default();
         Ok(Self {
             naming,
             level,
@@ -87,7 +90,9 @@ impl ProcessVm {
                 Arc::clone(&config),
                 Arc::clone(&folders),
                 Arc::clone(&runner),
+                Arc::clone(&stages),
             ),
+            stages,
             instances: Instances::new(config, Arc::clone(&folders), Arc::clone(&runner)),
             folders,
             runner,
@@ -132,6 +137,7 @@ impl Vm for ProcessVm {
         self.stop(&request.chaincode_id).await?;
         let folder = self.naming.folder_name(&request.chaincode_id);
         let build = self.ensure(&request.source).await?;
+        let _stage = self.stages.begin(&request.chaincode_id, Phase::Start);
         self.instances.start(folder, build, request.clone()).await
     }
 
@@ -147,6 +153,10 @@ impl Vm for ProcessVm {
             .remove(folder)
             .await
             .map_err(VmError::io(Phase::Stop, "remove the build"))
+    }
+
+    fn phase(&self, chaincode_id: &str) -> Option<Phase> {
+        self.stages.phase(chaincode_id)
     }
 
     fn name(&self, chaincode_id: &str) -> String {

@@ -126,7 +126,7 @@ impl Sandbox {
             isolation: Isolation::None,
             landlock: false,
             cgroups: None,
-            cpu_wanted: config.limits.cpu.is_some(),
+            cpu_wanted: config.widest_limits().cpu.is_some(),
             refused: Vec::new(),
         };
         let own = || {
@@ -191,9 +191,9 @@ impl Sandbox {
     }
 
     fn open_cgroups(&mut self, config: &ProcessConfig) {
-        match CgroupBase::open(&config.root, &config.limits) {
+        match CgroupBase::open(&config.root, &config.widest_limits()) {
             Ok(base) => {
-                if config.limits.cpu.is_some() && !base.limits_cpu() {
+                if self.cpu_wanted && !base.limits_cpu() {
                     self.refused
                         .push("limit of processors: no cpu controller".to_owned());
                 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::VmError;
+use crate::{Phase, VmError};
 
 /// What has to be built and started: one chaincode package.
 #[derive(Debug, Clone)]
@@ -172,14 +172,31 @@ impl ExitInfo {
             (None, false) => Ok(()),
         }
     }
+
+    /// The exit as text that also says in which phase of which chaincode it happened.
+    pub fn within<'a>(&'a self, phase: Phase, chaincode: &'a str) -> impl fmt::Display + 'a {
+        Within(self, Some((phase, chaincode)))
+    }
 }
 
 impl fmt::Display for ExitInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Within(self, None).fmt(f)
+    }
+}
+
+struct Within<'a>(&'a ExitInfo, Option<(Phase, &'a str)>);
+
+impl fmt::Display for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(exit, place) = self;
         f.write_str("container exited with ")?;
-        self.write_status(f)?;
-        if !self.last_lines.is_empty() {
-            write!(f, ", last output: {}", self.last_lines.join("\n"))?;
+        exit.write_status(f)?;
+        if let Some((phase, chaincode)) = place {
+            write!(f, " (phase {phase}; all output: peer chaincode logs {chaincode})")?;
+        }
+        if !exit.last_lines.is_empty() {
+            write!(f, ", last output: {}", exit.last_lines.join("\n"))?;
         }
         Ok(())
     }
@@ -230,6 +247,10 @@ pub trait Vm: Send + Sync {
     async fn stop(&self, chaincode_id: &str) -> Result<(), VmError>;
     /// Ends the instance and removes what was built for it.
     async fn destroy(&self, chaincode_id: &str) -> Result<(), VmError>;
+    /// What is being done for the id right now; none: nothing, or it is not known.
+    fn phase(&self, _chaincode_id: &str) -> Option<Phase> {
+        None
+    }
     /// Fabric's container name for the id.
     fn name(&self, chaincode_id: &str) -> String;
 }

@@ -486,9 +486,34 @@ async fn a_build_that_fails_tells_its_exit_memory_and_last_lines() {
         let text = format!("Error returned from build: 137 (signal 9{memory}) \"one\ntwo\nlast\"");
         let told = wire_message(&error);
         assert!(
-            told.contains("phase dependencies/compile of mycc:1.0") && told.contains(&text),
+            told.contains("phase build of mycc:1.0") && told.contains(&text),
             "{told}"
         );
+        nothing_is_left(&engine).await;
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_fails_tells_the_phase_that_its_script_named_last() {
+    for (said, phase) in [
+        ("dependencies", Phase::Dependencies),
+        ("dependencies compile", Phase::Compile),
+        ("pull", Phase::Build),
+    ] {
+        let engine = FakeEngine::start(NEWEST, |request| {
+            let ended = json!({"StatusCode": 1});
+            request.is("POST", "/wait").then_some(Reply::Json(200, ended))
+        });
+        let mut platform = platform();
+        platform.plan.env = vec![format!("SAYS={said}")];
+        let vm = DockerVm::new(config(&engine), naming(), Arc::new(platform)).unwrap();
+        let error = vm.deploy(&fake::source("mycc:1.0")).await.unwrap_err();
+        assert_eq!(error.phase(), phase);
+        let told = wire_message(&error);
+        assert!(told.contains(&format!("phase {phase} of mycc:1.0")), "{told}");
+        assert!(told.contains("one\ntwo\nlast"), "{told}");
+        assert_eq!(told.contains("@phase-"), phase == Phase::Build, "{told}");
+        assert_eq!(vm.phase("mycc:1.0"), None);
         nothing_is_left(&engine).await;
     }
 }
@@ -701,4 +726,174 @@ async fn what_is_printed_is_kept_by_id() {
     .await;
     let created: Value = engine.requests("POST", "/containers/create")[1].json();
     assert_eq!(created["AttachStdout"], false);
+}
+
+/// An engine without images whose registry takes this password alone.
+fn wants(password: &'static str, refusal: &'static str) -> FakeEngine {
+    let engine = FakeEngine::start(NEWEST, move |request| {
+        let given = request.login.as_ref().map(|login| login["password"].clone());
+        let refused = request.is("POST", "/images/create")
+            && request.query["fromImage"].starts_with("r.example/")
+            && given != Some(json!(password));
+        refused.then(|| Reply::Json(500, json!({"message": format!("{refusal} {given:?}")})))
+    });
+    engine.state.lock().bases.clear();
+    engine
+}
+
+/// A platform whose builder is in the registry that wants a login; the base image is in Docker Hub.
+fn from_registry() -> Arc<FakePlatform> {
+    let mut platform = platform();
+    platform.plan.image = "r.example/builder:1".into();
+    Arc::new(platform)
+}
+
+#[tokio::test]
+async fn a_login_goes_to_its_own_registry_and_nowhere_else() {
+    // `?` and `~` are what the two alphabets of base64 differ in
+    const PASSWORD: &str = "s3cret??>~~~";
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, format!("{PASSWORD}\n")).unwrap();
+    let engine = wants(PASSWORD, "unauthorized");
+    let mut config = config(&engine);
+    config.pull = true;
+    config.auth.registries = vec![container::RegistryLogin {
+        registry: "r.example".into(),
+        username: "peer".into(),
+        password_file: password,
+    }];
+    let shown = format!("{config:?}");
+    let vm = DockerVm::new(config, naming(), from_registry()).unwrap();
+    vm.deploy(&fake::source("mycc:1.0")).await.unwrap();
+    let pulls = engine.requests("POST", "/images/create");
+    let of = |image: &str| {
+        let pull = pulls.iter().find(|pull| pull.query["fromImage"] == image);
+        pull.unwrap().login.clone()
+    };
+    let login = of("r.example/builder").unwrap();
+    assert_eq!(
+        (&login["username"], &login["password"], &login["serveraddress"]),
+        (&json!("peer"), &json!(PASSWORD), &json!("r.example"))
+    );
+    assert_eq!(of("runtime"), None, "another registry");
+    let build = &engine.requests("POST", "/build")[0];
+    assert_eq!(build.login, Some(json!({})), "the base image needs no login");
+    let others = engine.state.lock().requests.clone();
+    let with_login = others.iter().filter(|request| request.login.is_some()).count();
+    assert_eq!(with_login, 2);
+    assert!(!shown.contains("s3cret"));
+}
+
+#[tokio::test]
+async fn the_login_of_a_base_image_goes_with_a_build_that_pulls() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    std::fs::write(
+        &file,
+        r#"{"auths": {"https://index.docker.io/v1/": {"auth": "aHVidXNlcjpodWJwYXNz"}, "r.example": {"auth": "cGVlcjpvaw=="}}}"#,
+    )
+    .unwrap();
+    let engine = wants("ok", "unauthorized");
+    let mut config = config(&engine);
+    config.pull = true;
+    config.auth.config_file = Some(file);
+    let vm = DockerVm::new(config, naming(), from_registry()).unwrap();
+    vm.deploy(&fake::source("mycc:1.0")).await.unwrap();
+    let login = engine.requests("POST", "/build")[0].login.clone().unwrap();
+    let hub = &login["https://index.docker.io/v1/"];
+    assert_eq!(
+        (&hub["username"], &hub["password"]),
+        (&json!("hubuser"), &json!("hubpass"))
+    );
+    assert_eq!(login.as_object().unwrap().len(), 1, "{login}");
+}
+
+#[tokio::test]
+async fn a_login_that_is_missing_wrong_or_unreadable_is_an_error_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "s3cret").unwrap();
+    let refusals = [
+        "Head \"https://r.example/v2/builder/manifests/1\": unauthorized: authentication required",
+        "pull access denied for r.example/builder, repository does not exist or may require 'docker login'",
+        "Get \"https://r.example/v2/\": no basic auth credentials",
+    ];
+    for refusal in refusals {
+        let engine = wants("another", refusal);
+        let with = |auth: container::RegistryLogins| {
+            let mut config = config(&engine);
+            config.auth = auth;
+            let vm = DockerVm::new(config, naming(), from_registry()).unwrap();
+            async move {
+                let error = vm.deploy(&fake::source("mycc:1.0")).await.unwrap_err();
+                assert_eq!(error.phase(), Phase::Pull);
+                let told = format!("{} {error:?}", wire_message(&error));
+                assert!(!told.contains("s3cret"), "{told}");
+                told
+            }
+        };
+        let missing = with(container::RegistryLogins::default()).await;
+        for part in [
+            "phase pull of mycc:1.0",
+            "Failed to pull r.example/builder:1: registry r.example does not give it to everybody: ",
+            refusal,
+            "vm.docker.auth.registries",
+        ] {
+            assert!(missing.contains(part), "{part}: {missing}");
+        }
+        let own = |password_file: std::path::PathBuf| container::RegistryLogins {
+            config_file: None,
+            registries: vec![container::RegistryLogin {
+                registry: "r.example".into(),
+                username: "peer".into(),
+                password_file,
+            }],
+        };
+        let wrong = with(own(password.clone())).await;
+        for part in [
+            "the registry refused the login of peer at r.example (from vm.docker.auth.registries): ",
+            refusal,
+            "*****",
+        ] {
+            assert!(wrong.contains(part), "{part}: {wrong}");
+        }
+        let unreadable = with(own(folder.path().join("none"))).await;
+        assert!(
+            unreadable.contains("vm.docker.auth: the login for r.example cannot be read from"),
+            "{unreadable}"
+        );
+        nothing_is_left(&engine).await;
+    }
+    // what is not about a login stays as it is
+    let engine = wants("another", "manifest unknown");
+    let error = DockerVm::new(config(&engine), naming(), from_registry())
+        .unwrap()
+        .deploy(&fake::source("mycc:1.0"))
+        .await
+        .unwrap_err();
+    let told = wire_message(&error);
+    assert!(
+        told.contains("Failed to pull r.example/builder:1: manifest unknown"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn what_an_engine_that_went_away_did_not_remove_goes_with_the_next_call() {
+    let deletes = std::sync::atomic::AtomicUsize::new(0);
+    let engine = FakeEngine::start(NEWEST, move |request| {
+        let first = || deletes.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        (request.is("DELETE", "/builder1") && first()).then_some(Reply::Hang)
+    });
+    let vm = vm(&engine);
+    // the engine takes the request and is gone before it has done anything
+    let (built, ()) = tokio::join!(vm.deploy(&fake::source("mycc:1.0")), async {
+        eventually(|| !engine.requests("DELETE", "/builder1").is_empty()).await;
+        engine.hang_up();
+    });
+    built.unwrap();
+    assert_eq!(engine.live(), 1);
+    vm.deploy(&fake::source("mycc:2.0")).await.unwrap();
+    nothing_is_left(&engine).await;
 }

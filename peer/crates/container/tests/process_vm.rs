@@ -62,9 +62,14 @@ async fn a_failed_build_tells_phase_code_and_last_lines() {
     for (cmd, text) in cases {
         let vm = setup.vm(platform(cmd, &["true"], |_| {}));
         let error = vm.deploy(&fake::source("mycc:1.0")).await.unwrap_err();
-        assert!(error.to_string().starts_with(text), "{error}");
+        let told = error.to_string();
+        assert!(
+            told.starts_with("phase build of mycc:1.0 (all output: peer chaincode logs mycc:1.0): "),
+            "{told}"
+        );
+        assert!(told.contains(text), "{told}");
         assert_eq!(error.phase(), Phase::Build);
-        if let (VmError::Build(exit), true) = (&error, cmd.starts_with("echo")) {
+        if let (VmError::Build { exit, .. }, true) = (&error, cmd.starts_with("echo")) {
             let mut lines = exit.last_lines.clone();
             lines.sort();
             assert_eq!(lines, ["one", "two"]);
@@ -76,12 +81,55 @@ async fn a_failed_build_tells_phase_code_and_last_lines() {
         &[],
         |_| {},
     ));
-    let VmError::Build(exit) = many.deploy(&fake::source("mycc:1.0")).await.unwrap_err() else {
+    let VmError::Build { exit, .. } = many.deploy(&fake::source("mycc:1.0")).await.unwrap_err() else {
         panic!()
     };
     assert_eq!(
         (exit.last_lines.len(), exit.last_lines.last().unwrap().as_str()),
         (30, "line 199")
+    );
+}
+
+/// What a build's script says of itself is in the error, and nothing else that it prints.
+#[tokio::test]
+async fn a_failed_build_tells_the_phase_that_its_script_named_last() {
+    let setup = setup().await;
+    let say = "say() { echo \"$CHAINCODE_PHASE_MARK$1\"; }; ";
+    let rows = [
+        ("say dependencies; echo no such package", Phase::Dependencies),
+        ("say dependencies; say compile; echo syntax error", Phase::Compile),
+        (
+            "say compile; say dependencies; say image; say start",
+            Phase::Dependencies,
+        ),
+        (
+            "say compile >&2; say; say 'compile x'; echo compile; echo @phase-0:compile",
+            Phase::Build,
+        ),
+    ];
+    for (said, phase) in rows {
+        let vm = setup.vm(platform(&format!("{say}{said}; exit 3"), &[], |_| {}));
+        let error = vm.deploy(&fake::source("mycc:1.0")).await.unwrap_err();
+        assert_eq!(error.phase(), phase, "{said}: {error}");
+        let told = error.to_string();
+        assert!(told.starts_with(&format!("phase {phase} of mycc:1.0 ")), "{told}");
+        assert!(told.contains("Error returned from build: 3 \""), "{told}");
+        assert_eq!(vm.phase("mycc:1.0"), None, "it is over");
+    }
+    let late = setup.vm_with(
+        platform(&format!("{say}say dependencies; sleep 1000"), &[], |_| {}),
+        |config| config.build_timeout = Duration::from_secs(2),
+    );
+    let source = fake::source("mycc:1.0");
+    let (error, ()) = tokio::join!(
+        late.deploy(&source),
+        eventually(|| late.phase("mycc:1.0") == Some(Phase::Dependencies))
+    );
+    let error = error.unwrap_err();
+    assert_eq!(error.phase(), Phase::Dependencies);
+    assert!(
+        error.to_string().contains("chaincode.process.buildTimeout"),
+        "{error}"
     );
 }
 
@@ -261,7 +309,7 @@ async fn builds_see_nothing_of_the_peers_environment() {
             ];
         },
     ));
-    let VmError::Build(exit) = vm.deploy(&fake::source("mycc:1.0")).await.unwrap_err() else {
+    let VmError::Build { exit, .. } = vm.deploy(&fake::source("mycc:1.0")).await.unwrap_err() else {
         panic!()
     };
     let names: Vec<_> = exit
@@ -277,6 +325,7 @@ async fn builds_see_nothing_of_the_peers_environment() {
     let expected = [
         "CHAINCODE_INPUT",
         "CHAINCODE_OUTPUT",
+        "CHAINCODE_PHASE_MARK",
         "HOME",
         "LANG",
         "PATH",
@@ -350,7 +399,9 @@ async fn secrets_are_in_a_private_file_and_in_no_error() {
     let error = vm.deploy(&fake::source("mycc:1")).await.unwrap_err();
     let text = format!("{} {error:?}", wire_message(&error));
     assert!(!text.contains("s3cret"), "{text}");
-    let VmError::Build(exit) = error else { panic!() };
+    let VmError::Build { exit, .. } = error else {
+        panic!()
+    };
     let mut lines = exit.last_lines;
     lines.sort();
     assert_eq!(lines, ["600", "token=*****", "token=*****"]);
@@ -363,7 +414,7 @@ async fn a_build_that_needs_no_network_has_none() {
         let vm = setup.vm(platform("cat /proc/net/dev; exit 1", &["true"], |plan| {
             plan.offline = offline
         }));
-        let VmError::Build(exit) = vm.deploy(&fake::source("mycc:1")).await.unwrap_err() else {
+        let VmError::Build { exit, .. } = vm.deploy(&fake::source("mycc:1")).await.unwrap_err() else {
             panic!()
         };
         let others = exit

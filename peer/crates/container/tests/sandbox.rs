@@ -12,7 +12,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use container::{ExitInfo, Level, Limits, SandboxMode, Vm, fake};
+use container::{ExitInfo, Level, Limits, OwnLimits, SandboxMode, Vm, fake};
 use support::{Setup, eventually, platform, setup};
 
 async fn run(
@@ -322,4 +322,30 @@ async fn npm_builds_and_starts_a_package() {
         "{exit}"
     );
     assert_eq!(exit.code, Some(4));
+}
+
+#[tokio::test]
+async fn single_chaincodes_have_limits_of_their_own() {
+    let setup = setup().await;
+    let of = |nofile| Limits {
+        nofile,
+        ..Limits::default()
+    };
+    let own = OwnLimits {
+        limits: of(111),
+        build_limits: of(222),
+    };
+    let build = "ulimit -n > $CHAINCODE_OUTPUT/build";
+    let vm = setup.vm_with(
+        platform(build, &["sh", "-c", "cat build; ulimit -n"], |_| {}),
+        |config| {
+            config.limits = of(333);
+            config.build_limits = of(444);
+            config.overrides = [("mycc".to_owned(), own)].into();
+        },
+    );
+    for (id, printed) in [("mycc:1.0", ["222", "111"]), ("other:1.0", ["444", "333"])] {
+        let started = vm.start(&fake::request(id)).await.unwrap();
+        assert_eq!(started.exit.wait().await.last_lines, printed, "{id}");
+    }
 }

@@ -82,6 +82,29 @@ pub struct ChaincodeOverride {
     /// `hostConfig`: keys that replace those of `vm.docker.hostConfig`, one by one.
     #[serde(rename = "hostConfig", default)]
     pub host_config: Value,
+    /// `process`: limits that replace those of `chaincode.process`, one by one.
+    #[serde(default)]
+    pub process: OwnLimits,
+}
+
+/// `chaincode.overrides.<name>.process`; what is not set is as in [`ProcessConfig`].
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OwnLimits {
+    /// `memory`, in bytes.
+    pub memory: Option<u64>,
+    /// `pids`.
+    pub pids: Option<u64>,
+    /// `nofile`.
+    pub nofile: Option<u64>,
+    /// `buildMemory`, in bytes.
+    pub build_memory: Option<u64>,
+    /// `buildPids`.
+    pub build_pids: Option<u64>,
+    /// `buildNofile`.
+    pub build_nofile: Option<u64>,
+    /// `cpu`, of the chaincode and of its build.
+    pub cpu: Option<f64>,
 }
 
 /// `chaincode.golang`.
@@ -142,6 +165,9 @@ pub struct ProcessConfig {
     /// `buildNofile`: like `nofile`, of one build.
     #[serde(rename = "buildNofile")]
     pub build_nofile: u64,
+    /// `buildTimeout`: for the build command.
+    #[serde(rename = "buildTimeout", deserialize_with = "duration")]
+    pub build_timeout: Duration,
     /// `cpu`: processors that one chaincode may use; `None` is no limit.
     #[serde(default)]
     pub cpu: Option<f64>,

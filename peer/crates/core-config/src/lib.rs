@@ -30,7 +30,7 @@ mod yaml;
 
 pub use address::{AddressError, ChaincodeEndpoint, split_host_port};
 pub use chaincode::{
-    ChaincodeConfig, ChaincodeLoggingConfig, GolangConfig, JavaConfig, NodeConfig, ProcessConfig,
+    ChaincodeConfig, ChaincodeLoggingConfig, GolangConfig, JavaConfig, NodeConfig, OwnLimits, ProcessConfig,
     RuntimeImage, Sandbox,
 };
 pub use effective::EffectiveValue;
@@ -45,7 +45,9 @@ pub use peer::{
 };
 pub use runtime_services::{LoggingConfig, MetricsConfig, OperationsConfig, StatsdConfig};
 pub use tls::{FileProblem, TlsConfig, TlsError, TlsMaterial};
-pub use vm::{DockerConfig, DockerTlsConfig, PullPolicy, VmConfig, VmRuntime};
+pub use vm::{
+    DockerConfig, DockerTlsConfig, PullPolicy, RegistryAuthConfig, RegistryLoginConfig, VmConfig, VmRuntime,
+};
 
 /// The shipped `core.yaml`, the lowest layer: every default of the peer is in this file.
 pub const SHIPPED_CORE_YAML: &str = include_str!("../../../../config/core.yaml");

@@ -32,6 +32,8 @@ const FOLDER_VARIABLE: &str = "FABRIC_CFG_PATH";
 const DOCKER_HOST: &str = "DOCKER_HOST";
 /// Where a user's services, such as a rootless engine, have their sockets.
 const RUNTIME_DIR: &str = "XDG_RUNTIME_DIR";
+/// Where Docker's own programs have the logins for registries.
+const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 const SYSTEM_FOLDER: &str = "/etc/hyperledger/fabric";
 
 /// The variables that say how the machine is, not what the peer is; programs that the peer starts get them.
@@ -218,6 +220,7 @@ impl CoreConfig {
         config.origin = Origin(Arc::new(options.clone()));
         config.vm.docker_host = options.variable(DOCKER_HOST).map(str::to_owned);
         config.vm.runtime_dir = options.variable(RUNTIME_DIR).map(PathBuf::from);
+        config.vm.docker_config = options.variable(DOCKER_CONFIG).map(PathBuf::from);
         Ok(config)
     }
 

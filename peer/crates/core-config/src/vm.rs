@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::typed::{duration, file};
+use crate::typed::{duration, file, optional_path};
 
 /// `vm`: where chaincode runs.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,6 +23,9 @@ pub struct VmConfig {
     /// `XDG_RUNTIME_DIR`: where a rootless engine's socket is, likewise.
     #[serde(skip)]
     pub runtime_dir: Option<PathBuf>,
+    /// `DOCKER_CONFIG`: the folder of the `config.json` with logins, when `docker.auth.configFile` names none.
+    #[serde(skip)]
+    pub docker_config: Option<PathBuf>,
 }
 
 /// `vm.runtime`.
@@ -59,6 +62,8 @@ pub struct DockerConfig {
     pub pull_policy: PullPolicy,
     /// `mirror`: what stands in front of the names of images that are pulled. Not Fabric's.
     pub mirror: String,
+    /// `auth`: logins for registries. Not Fabric's.
+    pub auth: RegistryAuthConfig,
     /// `pullTimeout`, not Fabric's.
     #[serde(deserialize_with = "duration")]
     pub pull_timeout: Duration,
@@ -71,6 +76,30 @@ pub struct DockerConfig {
     /// `hostConfig`: only the keys that are set, in Docker's spelling.
     #[serde(default)]
     pub host_config: Value,
+}
+
+/// `vm.docker.auth`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryAuthConfig {
+    /// `configFile`: a file in the form of Docker's `config.json`; `None`: see [`VmConfig::docker_config`].
+    #[serde(default, deserialize_with = "optional_path")]
+    pub config_file: Option<PathBuf>,
+    /// `registries`: logins that go before those in the file.
+    #[serde(default)]
+    pub registries: Vec<RegistryLoginConfig>,
+}
+
+/// One of `vm.docker.auth.registries`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryLoginConfig {
+    /// `registry`: `host` or `host:port`, as in the names of images.
+    pub registry: String,
+    /// `username`.
+    pub username: String,
+    /// `passwordFile`: holds the password or token.
+    pub password_file: PathBuf,
 }
 
 /// `vm.docker.tls`.

@@ -10,6 +10,7 @@ mod state;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -47,6 +48,11 @@ pub trait PackageBuilder: Send + Sync {
     /// # Errors
     /// Why it could not be built.
     async fn build(&self, package: &Package) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// The phase that a build is in; none if there is none, or it is not known.
+    fn phase(&self, _package: &Package) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The endorsement and validation plugins of the peer, as LSCC sees them.
@@ -108,6 +114,7 @@ impl Lscc {
                 validator,
                 builder: None,
                 max_package_size: usize::MAX,
+                limit: Duration::MAX,
             },
         }
     }
@@ -130,6 +137,14 @@ impl Lscc {
             packages: Arc::clone(packages),
             plugins,
         });
+        self
+    }
+
+    /// How long an installer waits (`chaincode.installTimeout`). Less than the limit of the call, so that the answer
+    /// says what is still going on.
+    #[must_use]
+    pub fn install_limit(mut self, limit: Duration) -> Self {
+        self.installer.limit = limit;
         self
     }
 

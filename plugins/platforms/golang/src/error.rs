@@ -67,8 +67,9 @@ pub(crate) enum OptionsError {
     Proxy(String),
     #[error("goProxy must not contain a user or password; use netrcFile")]
     Credentials,
-    #[error("cannot read netrcFile {path}")]
+    #[error("cannot read {key} {path}")]
     File {
+        key: &'static str,
         path: PathBuf,
         #[source]
         source: io::Error,

@@ -23,6 +23,7 @@ struct Config {
     go_no_sum_db: String,
     go_flags: String,
     netrc_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
     dynamic_link: Option<bool>,
 }
 
@@ -35,6 +36,7 @@ pub(crate) struct Options {
     /// Variables of the go command that are set.
     pub(crate) variables: Vec<(&'static str, String)>,
     pub(crate) netrc_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
     pub(crate) dynamic_link: bool,
 }
 
@@ -67,6 +69,7 @@ impl Options {
                 .filter(|(_, value)| !value.is_empty())
                 .collect(),
             netrc_file: config.netrc_file,
+            ca_file: config.ca_file,
             dynamic_link: config.dynamic_link.unwrap_or(fact(DYNAMIC_LINK) == Some("true")),
         })
     }

@@ -30,6 +30,11 @@ pub(crate) const SCHEMA: &str = r##"{
             "pattern": "^/",
             "description": "File in netrc form with credentials for module proxies, read at each build."
         },
+        "caFile": {
+            "type": "string",
+            "pattern": "^/",
+            "description": "PEM file with the authorities of module proxies, beside those of the system, read at each build."
+        },
         "dynamicLink": {
             "type": "boolean",
             "description": "Link against the C library of the image instead of statically; instead of chaincode.golang.dynamicLink."

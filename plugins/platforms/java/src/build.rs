@@ -4,7 +4,7 @@
 use crate::error::OptionsError;
 use crate::mirror::Settings;
 use crate::options::Options;
-use plugin_api::{PEER_ADDRESS, Plan};
+use plugin_api::{PEER_ADDRESS, PHASE_FUNCTION, Plan};
 
 /// Names of the files that lie beside the unpacked package.
 const MAVEN_SETTINGS: &str = "settings.xml";
@@ -13,7 +13,22 @@ const GRADLE_PROPERTIES: &str = "gradle.properties";
 
 /// Images of Fabric 2.x bring their own build script, which finds settings where Maven and Gradle look for them. Java
 /// takes the home folder from the user's entry in passwd, so that is said again. Downloads are kept in the cache.
+/// Maven and Gradle mix fetching and compiling; what they print tells which of them it was.
 const SCRIPT: &str = r#"set -e
+phase dependencies
+watched() {
+    ended="$(mktemp)"
+    { code=0; "$@" || code=$?; echo "$code" > "$ended"; } 2>&1 | while IFS= read -r line || [ -n "$line" ]; do
+        printf '%s\n' "$line"
+        case "$line" in
+        *"--- "*compiler*:compile*|"> Task :compile"*) phase compile ;;
+        *MAVEN/*ResolutionException*|*MAVEN/UnresolvableModel*|*"Could not resolve "*) phase dependencies ;;
+        esac
+    done
+    read -r code < "$ended"
+    rm -f "$ended"
+    return "$code"
+}
 GRADLE_USER_HOME="${XDG_CACHE_HOME:-$HOME}/.gradle"
 MAVEN_OPTS="$MAVEN_OPTS -Duser.home=$HOME"
 export GRADLE_USER_HOME MAVEN_OPTS
@@ -34,7 +49,8 @@ if [ "$CHAINCODE_INPUT" = /chaincode/input ] && [ -x /root/chaincode-java/build.
         (umask 077; cp "$gradle_init" "$GRADLE_USER_HOME/init.d/mirror.init.gradle")
     fi
     cd /root/chaincode-java
-    exec ./build.sh
+    watched ./build.sh
+    exit
 fi
 needs() {
     command -v "$1" >/dev/null && return
@@ -58,10 +74,10 @@ if [ -f build.gradle ] || [ -f build.gradle.kts ]; then
         set -- --init-script "$gradle_init" "$@"
     fi
     if [ -f gradlew ] && [ -f gradle/wrapper/gradle-wrapper.jar ]; then
-        sh ./gradlew "$@"
+        watched sh ./gradlew "$@"
     else
         needs gradle "Gradle, without a wrapper of its own"
-        gradle "$@"
+        watched gradle "$@"
     fi
     result build/libs/chaincode.jar "its shadowJar task must be named so (archiveBaseName 'chaincode', no version)"
 elif [ -f pom.xml ]; then
@@ -73,7 +89,7 @@ elif [ -f pom.xml ]; then
     if [ -n "$XDG_CACHE_HOME" ]; then
         set -- "-Dmaven.repo.local=$XDG_CACHE_HOME/maven" "$@"
     fi
-    mvn "$@"
+    watched mvn "$@"
     result target/chaincode.jar "finalName must be chaincode, and the jar must contain its dependencies"
 else
     echo "found neither build.gradle nor pom.xml in the chaincode's source" >&2
@@ -92,7 +108,7 @@ pub(crate) fn plan(options: &Options) -> Result<Plan, OptionsError> {
     let strings = |arguments: &[&str]| arguments.iter().map(|text| (*text).to_owned()).collect();
     Ok(Plan {
         image: options.runtime_image.clone(),
-        cmd: SCRIPT.to_owned(),
+        cmd: script(),
         files: files
             .into_iter()
             .filter_map(|(name, content)| Some((name.to_owned(), content?.into_bytes())))
@@ -102,6 +118,10 @@ pub(crate) fn plan(options: &Options) -> Result<Plan, OptionsError> {
         secrets: settings.secrets,
         ..Plan::default()
     })
+}
+
+fn script() -> String {
+    format!("{PHASE_FUNCTION}{SCRIPT}")
 }
 
 #[cfg(test)]
@@ -130,11 +150,72 @@ mod tests {
         );
     }
 
+    /// What a build says of itself, with a `mvn` that prints these lines and then fails.
+    fn phases(printed: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["bin", "input/src", "output", "home"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        fs::write(at("input/src/pom.xml"), "").unwrap();
+        fs::write(at("printed"), printed).unwrap();
+        for name in ["java", "mvn"] {
+            let program = format!("#!/bin/sh\ncat '{}' >&2\nexit 7\n", at("printed").display());
+            fs::write(at("bin").join(name), program).unwrap();
+            fs::set_permissions(at("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script()])
+            .env("PATH", format!("{}:/usr/bin:/bin", at("bin").display()))
+            .env("HOME", at("home"))
+            .env("CHAINCODE_INPUT", at("input"))
+            .env("CHAINCODE_OUTPUT", at("output"))
+            .env("CHAINCODE_PHASE_MARK", "@@")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            said.replace("@@dependencies\n", "").replace("@@compile\n", ""),
+            printed
+        );
+        said.lines()
+            .filter_map(|line| line.strip_prefix("@@"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn the_phase_is_read_from_what_maven_and_gradle_print() {
+        let compiles = "[INFO] --- maven-compiler-plugin:3.11.0:compile (default-compile) @ kv ---\n";
+        let coloured = "[INFO] \x1b[1m--- \x1b[0;32mcompiler:3.13.0:compile\x1b[m\n";
+        let help = "[ERROR] [Help 1] http://cwiki.apache.org/confluence/display/MAVEN/";
+        let rows = [
+            ("a \\n b\n".to_owned(), &["dependencies"][..]),
+            (compiles.to_owned(), &["dependencies", "compile"]),
+            (
+                format!("{coloured}{help}MojoFailureException\n"),
+                &["dependencies", "compile"],
+            ),
+            (
+                format!("{compiles}{help}PluginResolutionException\n"),
+                &["dependencies", "compile", "dependencies"],
+            ),
+            (
+                "> Task :compileJava\n   > Could not resolve a:b:1.\n".to_owned(),
+                &["dependencies", "compile", "dependencies"],
+            ),
+        ];
+        for (printed, expected) in rows {
+            assert_eq!(phases(&printed), expected, "{printed}");
+        }
+    }
+
     /// Runs the script with programs that only write down their arguments, and make `result` if they build.
     fn run(files: &[&str], programs: &[&str], result: &str) -> (Output, String) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let shell = "sh mkdir rm cp dirname";
+        let shell = "sh mkdir rm cp dirname mktemp";
         fs::create_dir_all(at("bin")).unwrap();
         for name in shell.split(' ') {
             let found = ["/bin", "/usr/bin"].map(|folder| format!("{folder}/{name}"));
@@ -161,7 +242,7 @@ mod tests {
             fs::write(path, &body).unwrap();
         }
         let output = Command::new("/bin/sh")
-            .args(["-c", SCRIPT])
+            .args(["-c", &script()])
             .env_clear()
             .env("PATH", at("bin"))
             .env("HOME", at("home"))

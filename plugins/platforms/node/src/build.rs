@@ -3,7 +3,7 @@
 
 use crate::error::OptionsError;
 use crate::options::Options;
-use plugin_api::{PEER_ADDRESS, Plan};
+use plugin_api::{PEER_ADDRESS, PHASE_FUNCTION, Plan};
 use std::fs;
 use std::path::Path;
 use url::Url;
@@ -16,13 +16,34 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// Images of Fabric 2.x bring their own build script, which reads and writes the same folders.
 /// npm before 8 knows `--production`, later ones `--omit=dev`; npm before 6 has no usable `npm ci`.
+/// npm first fetches everything, then runs the scripts of packages, which compile; only the shell that it is told to run
+/// them with knows when that begins. A package that wants a shell of its own gets it, and has one phase.
 const SCRIPT: &str = r#"set -e
 if [ -f "$CHAINCODE_INPUT/npmrc" ]; then
     NPM_CONFIG_USERCONFIG="$CHAINCODE_INPUT/npmrc"
     export NPM_CONFIG_USERCONFIG
 fi
+phase dependencies
+compiles="$(mktemp -d)"
+printf '#!/bin/sh\n: > "%s/begun"\nexec /bin/sh "$@"\n' "$compiles" > "$compiles/sh"
+chmod 0700 "$compiles/sh"
+if "$compiles/sh" -c : 2>/dev/null && ! grep -qs '^ *script-shell' "$CHAINCODE_INPUT/src/.npmrc"; then
+    npm_config_script_shell="$compiles/sh"
+    export npm_config_script_shell
+fi
+rm -f "$compiles/begun"
+ended() {
+    status=$?
+    if [ -f "$compiles/begun" ]; then
+        phase compile
+    fi
+    rm -rf "$compiles"
+    exit "$status"
+}
+trap ended EXIT
 if [ "$CHAINCODE_INPUT" = /chaincode/input ] && [ -x /chaincode/build.sh ]; then
-    exec /chaincode/build.sh
+    /chaincode/build.sh
+    exit
 fi
 cp -R "$CHAINCODE_INPUT/src/." "$CHAINCODE_OUTPUT"
 cd "$CHAINCODE_OUTPUT"
@@ -39,6 +60,7 @@ npm "$ci" "$production"
 
 /// Everything is there already; only the links to programs of dependencies are missing, which no package can hold.
 const VENDORED_SCRIPT: &str = r#"set -e
+phase dependencies
 cp -R "$CHAINCODE_INPUT/src/." "$CHAINCODE_OUTPUT"
 cd "$CHAINCODE_OUTPUT"
 npm rebuild --offline --ignore-scripts
@@ -57,7 +79,7 @@ exec npm start -- --peer.address "$1"
 pub(crate) fn plan(options: &Options, vendored: bool) -> Result<Plan, OptionsError> {
     let mut plan = Plan {
         image: options.runtime_image.clone(),
-        cmd: if vendored { VENDORED_SCRIPT } else { SCRIPT }.to_owned(),
+        cmd: script(vendored),
         env: strings(&[
             "npm_config_audit=false",
             "npm_config_fund=false",
@@ -80,6 +102,11 @@ pub(crate) fn plan(options: &Options, vendored: bool) -> Result<Plan, OptionsErr
         add_registry(options, &mut plan)?;
     }
     Ok(plan)
+}
+
+fn script(vendored: bool) -> String {
+    let script = if vendored { VENDORED_SCRIPT } else { SCRIPT };
+    format!("{PHASE_FUNCTION}{script}")
 }
 
 fn strings(texts: &[&str]) -> Vec<String> {
@@ -270,6 +297,47 @@ mod tests {
         assert!(!plan.env.iter().any(|line| line.contains("r.example")));
     }
 
+    /// What a build says of itself, with an `npm` that runs the script of a package if it is told to, and then fails.
+    fn phases(npmrc: &str, runs: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["bin", "input/src", "output", "tmp"] {
+            fs::create_dir_all(at(name)).unwrap();
+        }
+        fs::write(at("input/src/.npmrc"), npmrc).unwrap();
+        let npm = format!("#!/bin/sh\n[ \"$1\" = --version ] && exec echo 11.0.0\n{runs}\nexit 7\n");
+        fs::write(at("bin/npm"), npm).unwrap();
+        fs::set_permissions(at("bin/npm"), fs::Permissions::from_mode(0o755)).unwrap();
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script(false)])
+            .env("PATH", format!("{}:/usr/bin:/bin", at("bin").display()))
+            .env("TMPDIR", at("tmp"))
+            .env("CHAINCODE_INPUT", at("input"))
+            .env("CHAINCODE_OUTPUT", at("output"))
+            .env("CHAINCODE_PHASE_MARK", "@@")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        assert!(
+            fs::read_dir(at("tmp")).unwrap().next().is_none(),
+            "nothing is left"
+        );
+        let printed = String::from_utf8(output.stdout).unwrap();
+        printed.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_phase_is_compile_once_a_package_runs_its_scripts() {
+        let runs = "\"${npm_config_script_shell:-/bin/sh}\" -c 'echo \"$0 $1 $CHAINCODE_PHASE_MARK.\"' a b";
+        assert_eq!(phases("", "true"), ["@@dependencies"]);
+        assert_eq!(phases("", runs), ["@@dependencies", "a b .", "@@compile"]);
+        assert_eq!(
+            phases("script-shell = /bin/bash", runs),
+            ["@@dependencies", "a b ."],
+            "its own shell"
+        );
+    }
+
     /// Runs the script with an `npm` that only writes its arguments down.
     fn arguments_of_npm(version: &str, lock: bool) -> String {
         let folder = tempfile::tempdir().unwrap();
@@ -288,7 +356,7 @@ mod tests {
         }
         let path = format!("{}:/usr/bin:/bin", at("bin").display());
         let status = Command::new("/bin/sh")
-            .args(["-c", SCRIPT])
+            .args(["-c", &script(false)])
             .env("PATH", path)
             .env("CHAINCODE_INPUT", at("input"))
             .env("CHAINCODE_OUTPUT", at("output"))

@@ -81,7 +81,7 @@ async fn callers_share_one_launch() {
     }
     bench.launcher.launch(&mycc()).await.unwrap();
     assert_eq!(bench.vm.requests().len(), 1);
-    assert_eq!(bench.vm.stops(), 0);
+    assert_eq!(bench.vm.stops(), 1, "whatever ran under that id before");
     assert_eq!(bench.support.counters().launches, 1);
 }
 
@@ -116,7 +116,7 @@ async fn a_failed_start_reaches_all_callers_and_is_cleaned_up() {
     let text = "error starting container: start-could not start container: no such file";
     assert_eq!((one.as_str(), two.as_str()), (text, text));
     assert_eq!(bench.vm.requests().len(), 1);
-    assert_eq!(bench.vm.stops(), 1);
+    assert_eq!(bench.vm.stops(), 2);
     assert!(bench.support.registry().launch("mycc:1.0").is_none());
 }
 
@@ -132,9 +132,10 @@ async fn an_exit_before_registration_tells_code_and_last_lines() {
     let text = failure(&bench).await;
     assert_eq!(
         text,
-        "chaincode registration failed: container exited with 3, last output: cannot find module"
+        "chaincode registration failed: container exited with 3 (phase start; all output: peer chaincode logs \
+         mycc:1.0), last output: cannot find module"
     );
-    assert_eq!(bench.vm.stops(), 1);
+    assert_eq!(bench.vm.stops(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,10 +144,37 @@ async fn a_chaincode_that_never_registers_times_out_and_is_stopped() {
     let text = failure(&bench).await;
     assert_eq!(
         text,
-        "timeout expired while starting chaincode mycc:1.0 for transaction"
+        "timeout expired while starting chaincode mycc:1.0 for transaction (phase register: not over within 300s, \
+         chaincode.startuptimeout; what it printed: peer chaincode logs mycc:1.0)"
     );
-    assert_eq!(bench.vm.stops(), 1);
+    assert_eq!(bench.vm.stops(), 2);
     assert!(bench.support.registry().launch("mycc:1.0").is_none());
+}
+
+/// Pulling and building have limits of their own, in the runtime.
+#[tokio::test(start_paused = true)]
+async fn the_startup_timeout_begins_with_the_start() {
+    let bench = bench();
+    bench.vm.build_takes(Duration::from_secs(1000));
+    bench
+        .vm
+        .plan("mycc:1.0", FakeStart::Run(FakeShim::echo("mycc:1.0")));
+    let began = Instant::now();
+    bench.launcher.launch(&mycc()).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1000));
+
+    bench.vm.crash("mycc:1.0", ExitInfo::default());
+    bench.vm.start_takes(Duration::from_secs(1000));
+    let began = Instant::now();
+    let text = loop {
+        // the peer may still have to notice the crash
+        match bench.launcher.launch(&mycc()).await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(failed) => break wire_message(&failed),
+        }
+    };
+    assert!(text.contains("(phase start: not over within 300s"), "{text}");
+    assert_eq!(began.elapsed().as_secs(), 1300);
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +194,8 @@ async fn repeated_failures_are_answered_at_once_for_a_while() {
         ..ExitInfo::default()
     };
     bench.vm.plan("mycc:1.0", FakeStart::Exit(exit));
-    let exited = "chaincode registration failed: container exited with 1";
+    let exited = "chaincode registration failed: container exited with 1 (phase start; all output: peer chaincode \
+                  logs mycc:1.0)";
     assert_eq!(failure(&bench).await, exited);
     assert_eq!(failure(&bench).await, exited);
     assert_eq!(bench.vm.requests().len(), 2);

@@ -72,14 +72,11 @@ async fn a_failure_reaches_everybody_who_waits() {
         let state = state.clone();
         tokio::spawn(async move { state.wait().await })
     });
-    registry.failed("mycc:1.0", LaunchFailure::TimedOut("mycc:1.0".into()));
+    registry.failed("mycc:1.0", LaunchFailure::Lost);
     registry.ready("mycc:1.0");
     for waiting in waiting {
         let failure = waiting.await.unwrap().unwrap_err();
-        assert_eq!(
-            wire_message(&failure),
-            "timeout expired while starting chaincode mycc:1.0 for transaction"
-        );
+        assert_eq!(wire_message(&failure), "the launch ended without an answer");
     }
 }
 

@@ -130,7 +130,7 @@ async fn who_waits_for_a_launch_learns_that_another_stream_took_the_name() {
     second.send(register("mycc:1.0")).await;
     assert_eq!(
         wire_message(&launch.wait().await.unwrap_err()),
-        "chaincode registration failed: duplicate chaincodeID: mycc:1.0"
+        "chaincode registration failed: duplicate chaincodeID: mycc:1.0 (phase register)"
     );
     let status = second.next().await.unwrap().unwrap_err();
     assert_eq!(status.message(), "duplicate chaincodeID: mycc:1.0");
@@ -197,7 +197,7 @@ async fn a_chaincode_that_goes_before_ready_is_not_registered() {
     let mut wire = Wire::open(&bench, 1);
     wire.send(register("mycc:1.0")).await;
     let text = "received error while sending message, ending chaincode support stream: \
-                [] error sending READY: the chaincode does not read";
+                [] error sending READY: the chaincode does not read (phase register)";
     let launching = async {
         loop {
             match bench.support.registry().launch("mycc:1.0") {
@@ -210,7 +210,7 @@ async fn a_chaincode_that_goes_before_ready_is_not_registered() {
     let failure = launching.wait().await.unwrap_err();
     assert_eq!(
         wire_message(&failure),
-        "chaincode registration failed: [] error sending READY: the chaincode does not read"
+        "chaincode registration failed: [] error sending READY: the chaincode does not read (phase register)"
     );
     assert_eq!(
         wire.next().await.unwrap().unwrap().r#type,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use container::{ChaincodeSource, ExitInfo, ExitWatch, StartRequest, Started, Vm, VmError};
@@ -38,6 +39,8 @@ pub struct FakeVm {
     requests: Mutex<Vec<StartRequest>>,
     running: Mutex<HashMap<String, Running>>,
     stops: AtomicUsize,
+    build_takes: Mutex<Duration>,
+    start_takes: Mutex<Duration>,
 }
 
 impl FakeVm {
@@ -55,6 +58,16 @@ impl FakeVm {
     /// What becomes of starts of `chaincode` (`name:version`) from now on.
     pub fn plan(&self, chaincode: &str, start: FakeStart) {
         self.plans.lock().insert(chaincode.into(), start);
+    }
+
+    /// How long builds take from now on.
+    pub fn build_takes(&self, time: Duration) {
+        *self.build_takes.lock() = time;
+    }
+
+    /// How long starts take from now on.
+    pub fn start_takes(&self, time: Duration) {
+        *self.start_takes.lock() = time;
     }
 
     /// The starts so far.
@@ -92,11 +105,19 @@ impl FakeVm {
 #[async_trait]
 impl Vm for FakeVm {
     async fn deploy(&self, _source: &ChaincodeSource) -> Result<(), VmError> {
+        let time = *self.build_takes.lock();
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
         Ok(())
     }
 
     async fn start(&self, request: &StartRequest) -> Result<Started, VmError> {
         self.requests.lock().push(request.clone());
+        let time = *self.start_takes.lock();
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
         let id = request.chaincode_id.clone();
         let plan = self.plans.lock().get(&id).cloned().unwrap_or(FakeStart::Hang);
         let (exited, exit) = ExitWatch::new();

@@ -19,6 +19,7 @@ use super::host_config::{builder_host_config, has_readable_logs, host_config};
 use super::images::{Builder, Job, user};
 use super::labels::Role;
 use crate::output::Output;
+use crate::stage::Stage;
 
 const INPUT: &str = "/chaincode/input";
 const OUTPUT: &str = "/chaincode/output";
@@ -37,6 +38,7 @@ impl<'a> BuilderContainer<'a> {
         builder: &'a Builder,
         session: &'a Session,
         job: &Job,
+        stage: &Stage,
     ) -> Result<Self, DockerError> {
         let action = "Error creating container";
         let own = builder.config.own(&job.source.name);
@@ -56,10 +58,12 @@ impl<'a> BuilderContainer<'a> {
                 last_lines: Vec::new(),
             });
         }
+        let (mark, value) = stage.variable();
         let mut env = job.plan.env.clone();
         env.extend([
             format!("CHAINCODE_INPUT={INPUT}"),
             format!("CHAINCODE_OUTPUT={OUTPUT}"),
+            format!("{mark}={value}"),
         ]);
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),

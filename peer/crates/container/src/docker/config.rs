@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::endpoint::{Endpoint, EngineHints, EngineTls};
 use super::host_config::{HostConfigError, host_config};
+use super::login::RegistryLogins;
 use super::pull::PullPolicy;
 use crate::dockerfile::BuildLevel;
 use crate::log_store::LogStore;
@@ -38,6 +39,8 @@ pub struct DockerConfig {
     pub pull_policy: PullPolicy,
     /// What stands in front of the names of images that are pulled.
     pub mirror: String,
+    /// Logins for registries.
+    pub auth: RegistryLogins,
     /// For pulling one image.
     pub pull_timeout: Duration,
     /// For the build command and the image together.
@@ -70,6 +73,7 @@ impl DockerConfig {
             pull: false,
             pull_policy: PullPolicy::Missing,
             mirror: String::new(),
+            auth: RegistryLogins::default(),
             pull_timeout: Duration::from_secs(600),
             build_timeout: Duration::from_secs(600),
             start_timeout: Duration::from_secs(60),

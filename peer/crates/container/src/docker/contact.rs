@@ -30,7 +30,17 @@ impl Contact {
     /// The connection, for something to be done for a chaincode.
     pub(super) async fn session(&self, phase: Phase, chaincode: &str) -> Result<Session, VmError> {
         let session = self.connected().await;
-        session.cloned().map_err(VmError::docker(phase, chaincode))
+        let session = session.cloned().map_err(VmError::docker(phase, chaincode))?;
+        let left = session.take_left();
+        if !left.is_empty() {
+            let session = session.clone();
+            tokio::spawn(async move {
+                for container in left {
+                    remove(&session, &container).await;
+                }
+            });
+        }
+        Ok(session)
     }
 
     /// The connection, if there has been one.

@@ -15,13 +15,17 @@ use tokio::time::timeout;
 
 use super::engine::Session;
 use super::error::DockerError;
-use crate::output::{Lines, Output};
+use crate::output::{Lines, Output, STDOUT};
 use crate::vm::ExitInfo;
 
 /// Where the limit of creating, filling and starting a container is set.
 pub(super) const START_KEY: &str = "vm.docker.startTimeout";
 /// Time for the output to run dry once the container has ended.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// How often, and with what pause, a container is looked at that is being removed already.
+const LOOKS: usize = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// A container that goes away with its guard, whatever happened to the work that made it.
 pub(super) struct Guard {
@@ -69,16 +73,21 @@ impl Drop for Guard {
     }
 }
 
-/// Ends a container if it runs, and removes it with its volumes. Failures are logged: the next start of a peer
-/// finds what is left by its labels.
+/// Ends a container if it runs, and removes it with its volumes. Failures are logged. If the engine is gone, the next
+/// one who needs it tries again; the next start of a peer finds what is left by its labels.
 pub(super) async fn remove(session: &Session, id: &str) {
     match try_remove(session, id).await {
         Ok(()) => {}
-        Err(error) => tracing::warn!(error = %Chain(&error), container = id, "container was not removed"),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), container = id, "container was not removed");
+            if !matches!(error, DockerError::Refused { .. }) {
+                session.leave(id);
+            }
+        }
     }
 }
 
-/// The same; one that is not there, or on its way out, is fine.
+/// The same; one that is not there is fine, one that somebody else removes is waited for: its name is taken until then.
 pub(super) async fn try_remove(session: &Session, id: &str) -> Result<(), DockerError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     let removed = session
@@ -89,11 +98,26 @@ pub(super) async fn try_remove(session: &Session, id: &str) -> Result<(), Docker
         .await;
     match removed {
         Err(DockerError::Refused {
-            status: Some(404 | 409),
-            ..
+            status: Some(404), ..
         }) => Ok(()),
+        Err(DockerError::Refused {
+            status: Some(409), ..
+        }) => gone(session, id).await,
         removed => removed,
     }
+}
+
+/// Waits until the engine no longer knows a container; an engine that takes very long is not waited for.
+async fn gone(session: &Session, id: &str) -> Result<(), DockerError> {
+    for _ in 0..LOOKS {
+        let looked = session.docker().inspect_container(id, None);
+        match session.ask("inspect container", looked).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(_still_there) => tokio::time::sleep(BETWEEN_LOOKS).await,
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the end of a container.
@@ -144,7 +168,7 @@ pub(super) type Attached = Pin<Box<dyn Stream<Item = Result<LogOutput, EngineErr
 /// Starts to read; the task ends with the stream.
 pub(super) fn read_output(mut attached: Attached, output: Arc<Output>) -> OutputReader {
     OutputReader(tokio::spawn(async move {
-        let mut stdout = Lines::new("stdout", Arc::clone(&output));
+        let mut stdout = Lines::new(STDOUT, Arc::clone(&output));
         let mut stderr = Lines::new("stderr", output);
         while let Some(piece) = attached.next().await {
             match piece {

@@ -1,5 +1,6 @@
 //! The connection to the engine: found when first needed, version agreed on, every answer waited for with a limit.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use bollard::errors::Error as EngineError;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, ClientVersion, Docker};
 use futures::{Stream, StreamExt};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -41,6 +43,8 @@ pub(super) struct Session {
     endpoint: Arc<str>,
     /// Has a receiver for everything on the engine that is still to be removed.
     unfinished: Arc<watch::Sender<()>>,
+    /// Containers that could not be removed because the engine was gone.
+    left: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Engine {
@@ -63,9 +67,10 @@ impl Engine {
         let agreed = Arc::new(OnceLock::new());
         let docker = client(&endpoint).map_err(|error| DockerError::of(&shown, action, error))?;
         let session = Session {
-            docker: docker.with_request_modifier(versioned(Arc::clone(&agreed))),
+            docker: docker.with_request_modifier(as_engines_read(Arc::clone(&agreed))),
             endpoint: shown,
             unfinished: Arc::new(watch::Sender::new(())),
+            left: Arc::default(),
         };
         let version = session
             .call(action, FIRST, "10s, fixed", session.docker.version())
@@ -100,11 +105,22 @@ fn client(endpoint: &Endpoint) -> Result<Docker, EngineError> {
     }
 }
 
-/// Puts the agreed version in front of the path: the client leaves it out, and an engine then takes its newest.
-fn versioned(
+/// Puts the agreed version in front of the path: the client leaves it out, and an engine then takes its newest. And
+/// writes logins in the alphabet of URLs: the client takes the other, an engine then silently does without the login.
+fn as_engines_read(
     agreed: Arc<OnceLock<ClientVersion>>,
 ) -> impl Fn(BollardRequest) -> BollardRequest + Send + Sync {
     move |mut request| {
+        for name in ["x-registry-auth", "x-registry-config"] {
+            if let Some(value) = request.headers_mut().get_mut(name) {
+                let text = value.to_str().unwrap_or_default();
+                let text = text.replace('+', "-").replace('/', "_");
+                if let Ok(rewritten) = text.parse() {
+                    *value = rewritten;
+                    value.set_sensitive(true);
+                }
+            }
+        }
         let Some(version) = agreed.get() else {
             return request;
         };
@@ -155,6 +171,16 @@ impl Session {
     /// Marks something that has to be removed again; held until it is.
     pub(super) fn mark_unfinished(&self) -> watch::Receiver<()> {
         self.unfinished.subscribe()
+    }
+
+    /// Remembers a container that is to be removed once the engine is back.
+    pub(super) fn leave(&self, container: &str) {
+        self.left.lock().insert(container.to_owned());
+    }
+
+    /// What was remembered, which is the caller's task now.
+    pub(super) fn take_left(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.left.lock())
     }
 
     /// Waits until nothing is left to be removed.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bollard::errors::Error as EngineError;
 
+use super::pull::PullError;
 use crate::dockerfile::DockerfileError;
 use crate::vm::ExitInfo;
 
@@ -107,11 +108,15 @@ pub enum DockerError {
         /// The limit.
         limit: u64,
     },
-    /// `pullPolicy: never` and the image is not there.
-    #[error(
-        "Failed to pull {0}: it is not on the engine and vm.docker.pullPolicy is never: load it, or allow pulling"
-    )]
-    NotPulled(String),
+    /// The image was not pulled for a reason that the configuration can change.
+    #[error("Failed to pull {image}")]
+    Pull {
+        /// The image.
+        image: String,
+        /// The reason.
+        #[source]
+        source: PullError,
+    },
 }
 
 impl DockerError {

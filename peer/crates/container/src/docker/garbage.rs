@@ -55,7 +55,7 @@ impl DockerGarbage {
                 let removed = docker.remove_image(&garbage.id, Some(options), None);
                 self.session.ask("remove image", removed).await.map(|_deleted| ())
             }
-            GarbageKind::Build | GarbageKind::Logs => Ok(()),
+            GarbageKind::Build | GarbageKind::Cache | GarbageKind::Logs => Ok(()),
         }
     }
 

@@ -26,6 +26,7 @@ use crate::error::{Phase, VmError};
 use crate::naming::Naming;
 use crate::output::{Output, Stream};
 use crate::single_flight::SingleFlight;
+use crate::stage::{Stage, Stages};
 use crate::unpack;
 use crate::vm::{BuildPlan, ChaincodeSource, PlatformBuilder};
 
@@ -67,17 +68,20 @@ impl Images {
         naming: Naming,
         config: Arc<DockerConfig>,
         contact: Arc<Contact>,
+        stages: Arc<Stages>,
     ) -> Self {
         let puller = Puller {
             policy: config.pull_policy,
             mirror: config.mirror.clone(),
             limit: config.pull_timeout,
+            logins: config.auth.clone(),
         };
         let builder = Arc::new(Builder {
             labels: Labels::new(naming.clone()),
             config,
             contact,
             puller,
+            stages,
         });
         Self {
             platforms,
@@ -131,12 +135,14 @@ pub(super) struct Builder {
     pub(super) labels: Labels,
     contact: Arc<Contact>,
     puller: Puller,
+    stages: Arc<Stages>,
 }
 
 impl Builder {
     /// Returns the image's user.
     async fn find_or_build(&self, job: &Job) -> Result<String, VmError> {
         let id = job.source.id.as_str();
+        let stage = self.stages.begin(id, Phase::Image);
         let session = self.contact.session(Phase::Image, id).await?;
         let old = self
             .find(&session, &job.name)
@@ -155,17 +161,20 @@ impl Builder {
             "building chaincode"
         );
         self.check_package(job).await?;
+        stage.enter(Phase::Pull);
         self.pull(&session, job).await?;
         let log = self.config.logs.as_ref();
         let log = log.map(|logs| logs.writer(&Handle::current(), id, Stream::Build));
         let secrets = job.plan.secrets.clone();
-        let output = Arc::new(Output::new(id.to_owned(), Stream::Build, secrets, log, true));
-        let phase = Mutex::new(Phase::Build);
-        let build = self.build(&session, job, &output, &phase);
+        let told = Some(Arc::clone(&stage));
+        let output = Output::new(id.to_owned(), Stream::Build, secrets, log, true, told);
+        let output = Arc::new(output);
+        stage.enter(Phase::Build);
+        let build = self.build(&session, job, &output, &stage);
         let built = within("chaincode build", self.config.build_timeout, BUILD_KEY, build).await;
         let failed = |error: DockerError| {
             let error = error.with_output(output.last_lines());
-            VmError::docker(*phase.lock(), id)(error)
+            VmError::docker(stage.phase(), id)(error)
         };
         let user = built.map_err(failed)?;
         tracing::info!(chaincode = id, image = job.name, "chaincode is built");
@@ -180,13 +189,13 @@ impl Builder {
         session: &Session,
         job: &Job,
         output: &Arc<Output>,
-        phase: &Mutex<Phase>,
+        stage: &Stage,
     ) -> Result<String, DockerError> {
-        let container = BuilderContainer::create(self, session, job).await?;
+        let container = BuilderContainer::create(self, session, job, stage).await?;
         let package = container.run(job, output).await;
         container.remove().await;
         let package = package?;
-        *phase.lock() = Phase::Image;
+        stage.enter(Phase::Image);
         self.build_image(session, job, package.path(), output).await?;
         let image = self.find(session, &job.name).await?;
         match image {
@@ -254,8 +263,10 @@ impl Builder {
             .forcerm(true)
             .labels(&self.labels.image(&job.source.id, &job.hash))
             .networkmode(host.network_mode.as_deref().unwrap_or("host"));
+        let mut logins = None;
         if pull {
             options = options.pull("true");
+            logins = Some(self.puller.logins_of(&base_images(&job.dockerfile)).await?);
         }
         let package = package.to_owned();
         let context = build_context(job.dockerfile.clone(), move |writer| {
@@ -272,7 +283,7 @@ impl Builder {
         let answers =
             session
                 .docker()
-                .build_image(options.build(), None, Some(bollard::body_try_stream(body)));
+                .build_image(options.build(), logins, Some(bollard::body_try_stream(body)));
         let built = session
             .drain(action, answers, |info| {
                 for line in info.stream.iter().flat_map(|text| text.lines()) {

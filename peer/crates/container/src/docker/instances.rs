@@ -204,6 +204,7 @@ impl Instances {
             Vec::new(),
             log,
             self.config.attach_stdout,
+            None,
         ));
         let reader = self
             .attach(&session, guard.id(), readable_logs, &output)

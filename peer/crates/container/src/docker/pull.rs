@@ -1,11 +1,14 @@
 //! Images that others make: which are pulled, when, and from where.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 
 use super::engine::{Session, within};
 use super::error::DockerError;
+use super::login::{Login, LoginError, RegistryLogins, registry_of, server};
 
 /// Where the limit of a pull is set.
 const KEY: &str = "vm.docker.pullTimeout";
@@ -28,9 +31,68 @@ pub(super) struct Puller {
     pub(super) policy: PullPolicy,
     pub(super) mirror: String,
     pub(super) limit: Duration,
+    pub(super) logins: RegistryLogins,
 }
 
+/// Why an image was not pulled, where the configuration can change it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PullError {
+    /// `pullPolicy: never`.
+    #[error("it is not on the engine and vm.docker.pullPolicy is never: load it, or allow pulling")]
+    Never,
+    /// The login in the configuration cannot be used.
+    #[error("vm.docker.auth")]
+    Login(#[source] LoginError),
+    /// There was none, and the registry wants one.
+    #[error(
+        "registry {registry} does not give it to everybody: {message}: name user and password file in \
+         vm.docker.auth.registries, or a config.json of Docker in vm.docker.auth.configFile"
+    )]
+    LoginMissing {
+        /// The registry.
+        registry: String,
+        /// The engine's words.
+        message: String,
+    },
+    /// The registry did not take it.
+    #[error("the registry refused the login of {user} (from {origin}): {message}")]
+    LoginRefused {
+        /// Who, and where.
+        user: String,
+        /// Where the login is from.
+        origin: String,
+        /// The engine's words.
+        message: String,
+    },
+}
+
+/// What engines and registries say when a login is missing or wrong.
+const LOGIN_WORDS: [&str; 6] = [
+    "unauthorized",
+    "authentication required",
+    "no basic auth credentials",
+    "access denied",
+    "access to the resource is denied",
+    "incorrect username or password",
+];
+
 impl Puller {
+    /// The logins for these images, as an engine takes them for a build: by registry.
+    pub(super) async fn logins_of(
+        &self,
+        images: &[String],
+    ) -> Result<HashMap<String, DockerCredentials>, DockerError> {
+        let mut logins = HashMap::new();
+        for image in images {
+            let login = self.logins.for_image(image).await;
+            let login = login.map_err(PullError::Login).map_err(failed(image))?;
+            if let Some(login) = login {
+                logins.insert(server(registry_of(image)).to_owned(), login.credentials());
+            }
+        }
+        Ok(logins)
+    }
+
     /// Sees to it that `image` is on the engine.
     pub(super) async fn ensure(&self, session: &Session, image: &str) -> Result<(), DockerError> {
         let action = format!("Failed to pull {image}");
@@ -42,7 +104,7 @@ impl Puller {
         };
         match self.policy {
             PullPolicy::Never if present => Ok(()),
-            PullPolicy::Never => Err(DockerError::NotPulled(image.to_owned())),
+            PullPolicy::Never => Err(failed(image)(PullError::Never)),
             PullPolicy::Missing if present => Ok(()),
             PullPolicy::Missing | PullPolicy::Always => {
                 within(&action, self.limit, KEY, self.pull(session, image, &action)).await
@@ -52,11 +114,16 @@ impl Puller {
 
     async fn pull(&self, session: &Session, image: &str, action: &str) -> Result<(), DockerError> {
         let source = mirrored(image, &self.mirror);
-        tracing::info!(image = source, "pulling image");
+        let login = self.logins.for_image(&source).await;
+        let login = login.map_err(PullError::Login).map_err(failed(image))?;
+        let user = login.as_ref().map(Login::user);
+        tracing::info!(image = source, user, "pulling image");
         let (name, tag) = split(&source);
         let options = CreateImageOptionsBuilder::new().from_image(name).tag(tag).build();
-        let pulled = session.docker().create_image(Some(options), None, None);
-        session.drain(action, pulled, |_progress| ()).await?;
+        let credentials = login.as_ref().map(Login::credentials);
+        let pulled = session.docker().create_image(Some(options), None, credentials);
+        let pulled = session.drain(action, pulled, |_progress| ()).await;
+        pulled.map_err(|error| judged(error, &source, login.as_ref()))?;
         if source != image {
             let (name, tag) = split(image);
             let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
@@ -65,6 +132,51 @@ impl Puller {
                 .await?;
         }
         Ok(())
+    }
+}
+
+/// For `map_err`: names the image.
+fn failed(image: &str) -> impl FnOnce(PullError) -> DockerError {
+    move |source| DockerError::Pull {
+        image: image.to_owned(),
+        source,
+    }
+}
+
+/// Whether an engine's refusal is about the login; nothing secret stays in its words.
+fn judged(error: DockerError, image: &str, login: Option<&Login>) -> DockerError {
+    let DockerError::Refused {
+        action,
+        message,
+        status,
+        last_lines,
+    } = error
+    else {
+        return error;
+    };
+    let message = match login {
+        Some(login) => login.redact(message),
+        None => message,
+    };
+    let words = message.to_ascii_lowercase();
+    let about_login =
+        matches!(status, Some(401 | 403)) || LOGIN_WORDS.iter().any(|word| words.contains(word));
+    match login {
+        _ if !about_login => DockerError::Refused {
+            action,
+            message,
+            status,
+            last_lines,
+        },
+        Some(login) => failed(image)(PullError::LoginRefused {
+            user: login.user(),
+            origin: login.origin.clone(),
+            message,
+        }),
+        None => failed(image)(PullError::LoginMissing {
+            registry: registry_of(image).to_owned(),
+            message,
+        }),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::{Phase, VmError};
 use crate::job::{Job, JobRunner};
 use crate::output::Stream;
 use crate::single_flight::SingleFlight;
+use crate::stage::{Stage, Stages};
 use crate::unpack::{UnpackError, checked_name, unpack};
 use crate::vm::{BuildPlan, ChaincodeSource, PlatformBuilder};
 
@@ -46,11 +47,13 @@ impl Builds {
         config: Arc<ProcessConfig>,
         folders: Arc<Folders>,
         runner: Arc<JobRunner>,
+        stages: Arc<Stages>,
     ) -> Self {
         let builder = Arc::new(Builder {
             config,
             folders,
             runner,
+            stages,
         });
         Self {
             platforms,
@@ -89,6 +92,7 @@ struct Builder {
     config: Arc<ProcessConfig>,
     folders: Arc<Folders>,
     runner: Arc<JobRunner>,
+    stages: Arc<Stages>,
 }
 
 impl Builder {
@@ -131,19 +135,30 @@ impl Builder {
         (work, cache): (&Path, &Path),
         place: &Path,
     ) -> Result<(), VmError> {
+        let stage = self.stages.begin(&source.id, Phase::Unpack);
         self.prepare(source, &plan, work).await?;
+        stage.enter(Phase::Build);
         let running = self
             .runner
-            .start(self.job(source, plan, work, cache))
+            .start(self.job(source, plan, (work, cache), &stage))
             .await
             .map_err(VmError::io(Phase::Build, "start"))?;
+        let chaincode = source.id.clone();
         match tokio::time::timeout(self.config.build_timeout, running.exit().wait()).await {
             Ok(exit) if exit.code == Some(0) => {}
             Ok(_) if self.runner.is_closed() => return Err(VmError::ShuttingDown),
-            Ok(exit) => return Err(VmError::Build(exit)),
+            Ok(exit) => {
+                return Err(VmError::Build {
+                    phase: stage.phase(),
+                    chaincode,
+                    exit,
+                });
+            }
             Err(_elapsed) => {
                 let last_lines = running.kill().await.last_lines;
                 return Err(VmError::BuildTimeout {
+                    phase: stage.phase(),
+                    chaincode,
                     limit: self.config.build_timeout,
                     last_lines,
                 });
@@ -186,7 +201,13 @@ impl Builder {
             .map_err(|lost| VmError::lost(Phase::Unpack, lost))?
     }
 
-    fn job(&self, source: &ChaincodeSource, plan: BuildPlan, work: &Path, cache: &Path) -> Job {
+    fn job(
+        &self,
+        source: &ChaincodeSource,
+        plan: BuildPlan,
+        (work, cache): (&Path, &Path),
+        stage: &Arc<Stage>,
+    ) -> Job {
         let text = |path: PathBuf| path.display().to_string();
         let mut env: BTreeMap<String, String> = self.config.environment.iter().cloned().collect();
         env.extend([
@@ -204,6 +225,7 @@ impl Builder {
         env.extend([
             ("CHAINCODE_INPUT".to_owned(), text(work.join("input"))),
             ("CHAINCODE_OUTPUT".to_owned(), text(work.join("output"))),
+            stage.variable(),
         ]);
         Job {
             chaincode: source.id.clone(),
@@ -213,9 +235,10 @@ impl Builder {
             cwd: work.join("home"),
             readable: Vec::new(),
             writable: vec![work.to_owned(), cache.to_owned()],
-            limits: self.config.build_limits,
+            limits: self.config.build_limits_of(&source.name),
             network: !plan.offline,
             secrets: plan.secrets,
+            stage: Some(Arc::clone(stage)),
         }
     }
 }

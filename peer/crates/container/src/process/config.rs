@@ -1,5 +1,6 @@
 //! Settings of the process runtime.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -32,6 +33,15 @@ impl Default for Limits {
     }
 }
 
+/// The limits of one chaincode.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct OwnLimits {
+    /// Instead of [`ProcessConfig::limits`].
+    pub limits: Limits,
+    /// Instead of [`ProcessConfig::build_limits`].
+    pub build_limits: Limits,
+}
+
 /// Settings of the process runtime.
 #[derive(Debug, Clone)]
 pub struct ProcessConfig {
@@ -51,6 +61,8 @@ pub struct ProcessConfig {
     pub limits: Limits,
     /// Limits of each build.
     pub build_limits: Limits,
+    /// Both for single chaincodes, by name.
+    pub overrides: BTreeMap<String, OwnLimits>,
     /// Time for one build.
     pub build_timeout: Duration,
     /// Time between SIGTERM and SIGKILL.
@@ -79,7 +91,8 @@ impl ProcessConfig {
             group: 65534,
             limits: Limits::default(),
             build_limits: Limits::default(),
-            build_timeout: Duration::from_secs(300),
+            overrides: BTreeMap::new(),
+            build_timeout: Duration::from_secs(600),
             stop_grace: Duration::from_secs(5),
             unpack: UnpackLimits::default(),
             environment: base_environment(variables.iter().cloned()),
@@ -87,6 +100,32 @@ impl ProcessConfig {
             hidden: Vec::new(),
             logs: None,
         }
+    }
+}
+
+impl ProcessConfig {
+    /// Limits that have all that any chaincode needs of the machine.
+    pub(crate) fn widest_limits(&self) -> Limits {
+        let own = self
+            .overrides
+            .values()
+            .flat_map(|own| [own.limits.cpu, own.build_limits.cpu]);
+        Limits {
+            cpu: self.limits.cpu.or_else(|| own.flatten().next()),
+            ..self.limits
+        }
+    }
+
+    /// The limits of this chaincode.
+    pub(super) fn limits_of(&self, chaincode: &str) -> Limits {
+        let own = self.overrides.get(chaincode);
+        own.map_or(self.limits, |own| own.limits)
+    }
+
+    /// The limits of its builds.
+    pub(super) fn build_limits_of(&self, chaincode: &str) -> Limits {
+        let own = self.overrides.get(chaincode);
+        own.map_or(self.build_limits, |own| own.build_limits)
     }
 }
 

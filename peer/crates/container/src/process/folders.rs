@@ -17,6 +17,8 @@ use super::OpenError;
 /// Work in progress; removed at the start of a peer.
 pub(super) const NEW: &str = "new-";
 pub(super) const RUN: &str = "run-";
+/// What builds keep for the next, by who builds.
+pub(super) const CACHE: &str = "cache-";
 
 pub(crate) struct Folders {
     root: PathBuf,
@@ -83,7 +85,7 @@ impl Folders {
     /// The cache that the versions of one chaincode share: packages are fetched once. Not across chaincodes: whoever
     /// builds may write to it, and what is in it ends up in what is built.
     pub(super) fn cache(&self, chaincode: &str) -> io::Result<PathBuf> {
-        let caches = self.root.join(format!("cache-{}", self.builder()));
+        let caches = self.root.join(format!("{CACHE}{}", self.builder()));
         let cache = caches.join(chaincode);
         private_folder(&cache)?;
         self.hand_over(&cache)?;
@@ -144,8 +146,7 @@ impl Folders {
     fn sweep(&self) -> io::Result<()> {
         for chaincode in fs::read_dir(&self.root)? {
             let chaincode = chaincode?;
-            if !chaincode.file_type()?.is_dir()
-                || chaincode.file_name().to_string_lossy().starts_with("cache-")
+            if !chaincode.file_type()?.is_dir() || chaincode.file_name().to_string_lossy().starts_with(CACHE)
             {
                 continue;
             }

@@ -127,9 +127,10 @@ impl Instances {
             cwd: output.to_owned(),
             readable: vec![output.to_owned(), run.join("tls")],
             writable: vec![run.join("home"), run.join("tmp")],
-            limits: self.config.limits,
+            limits: self.config.limits_of(&request.source.name),
             network: true,
             secrets: Vec::new(),
+            stage: None,
         }
     }
 }

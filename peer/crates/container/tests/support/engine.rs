@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -30,6 +32,8 @@ pub struct Request {
     pub version: String,
     /// Decoded.
     pub query: BTreeMap<String, String>,
+    /// What the login header says, decoded as an engine does it; none without a header.
+    pub login: Option<Value>,
     pub body: Vec<u8>,
 }
 
@@ -59,7 +63,7 @@ pub enum Reply {
     /// Nothing, ever.
     Hang,
     /// Frames of an attached stream, then its end.
-    Attached(Vec<&'static str>),
+    Attached(Vec<String>),
     /// Held back until the container ends.
     Exit(String),
 }
@@ -81,6 +85,7 @@ pub struct State {
     /// Images that are on the engine without having been built.
     pub bases: BTreeSet<String>,
     ended: BTreeMap<String, watch::Sender<bool>>,
+    hung_up: watch::Sender<bool>,
     created: usize,
 }
 
@@ -150,6 +155,11 @@ impl FakeEngine {
             .filter(|request| request.is(method, path))
             .cloned()
             .collect()
+    }
+
+    /// Closes the connections that wait for an answer that never comes.
+    pub fn hang_up(&self) {
+        self.state.lock().hung_up.send_replace(true);
     }
 
     /// How many containers there are.
@@ -232,7 +242,13 @@ async fn answer(mut stream: impl Connection, reply: Reply, state: &Mutex<State>)
             )
             .await;
         }
-        Reply::Hang => until_closed(&mut stream).await,
+        Reply::Hang => {
+            let mut hung_up = state.lock().hung_up.subscribe();
+            tokio::select! {
+                () = until_closed(&mut stream) => {}
+                _ = hung_up.wait_for(|hung_up| *hung_up) => {}
+            }
+        }
         Reply::Attached(lines) => {
             let head = "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
             send(&mut stream, head.as_bytes()).await;
@@ -351,9 +367,16 @@ fn usual(request: &Request, api: &str, state: &mut State) -> Reply {
             json!({"Id": id, "State": {"OOMKilled": false}, "Config": {"Labels": state.containers[*id]["Labels"]}}),
         ),
         ("POST", ["containers", id, "attach"]) if id.starts_with("builder") => {
-            Reply::Attached(vec!["one\ntw", "o\nlast"])
+            // what the script of a build was told to say
+            let env = state.containers[*id]["Env"].as_array().unwrap();
+            let value = |name: &str| env.iter().find_map(|line| line.as_str()?.strip_prefix(name));
+            let mark = value("CHAINCODE_PHASE_MARK=").unwrap();
+            let phases = value("SAYS=").unwrap_or_default().split_whitespace();
+            let mut said: Vec<String> = phases.map(|phase| format!("{mark}{phase}\n")).collect();
+            said.extend(["one\ntw", "o\nlast"].map(str::to_owned));
+            Reply::Attached(said)
         }
-        ("POST", ["containers", _, "attach"]) => Reply::Attached(vec!["hello\n"]),
+        ("POST", ["containers", _, "attach"]) => Reply::Attached(vec!["hello\n".to_owned()]),
         ("POST", ["containers", id, "wait"]) if id.starts_with("builder") => {
             Reply::Json(200, json!({"StatusCode": 0}))
         }
@@ -422,8 +445,16 @@ async fn read_request(stream: &mut impl Connection) -> Option<Request> {
             String::new()
         },
         query,
+        login: header("x-registry-auth")
+            .or_else(|| header("x-registry-config"))
+            .map(|text| login(&text)),
         body,
     })
+}
+
+fn login(header: &str) -> Value {
+    let json = URL_SAFE.decode(header).expect("base64 in the alphabet of URLs");
+    serde_json::from_slice(&json).unwrap()
 }
 
 fn url_decoded_pairs(query: &str) -> BTreeMap<String, String> {

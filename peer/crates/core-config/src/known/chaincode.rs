@@ -48,6 +48,7 @@ const PROCESS: &[Entry] = &[
     value("buildMemory", Integer),
     value("buildPids", Integer),
     value("buildNofile", Integer),
+    value("buildTimeout", Duration),
     value("cpu", Number),
     value("sandbox", OneOf(&["auto", "off", "required"])),
     value("uid", Integer),
@@ -58,4 +59,15 @@ const PROCESS: &[Entry] = &[
 const OVERRIDE: &[Entry] = &[
     value("runtime", OneOf(RUNTIMES)),
     section("hostConfig", HOST_CONFIG),
+    section("process", OWN_LIMITS),
+];
+
+const OWN_LIMITS: &[Entry] = &[
+    value("memory", Integer),
+    value("pids", Integer),
+    value("nofile", Integer),
+    value("buildMemory", Integer),
+    value("buildPids", Integer),
+    value("buildNofile", Integer),
+    value("cpu", Number),
 ];

@@ -22,12 +22,25 @@ pub(super) const VM: &[Entry] = &[
             // not Fabric's, down to startTimeout
             value("pullPolicy", OneOf(PULL_POLICIES)),
             value("mirror", Text),
+            section(
+                "auth",
+                &[
+                    value("configFile", Path),
+                    other("registries", Known::Items(REGISTRY_LOGIN)),
+                ],
+            ),
             value("pullTimeout", Duration),
             value("buildTimeout", Duration),
             value("startTimeout", Duration),
             section("hostConfig", HOST_CONFIG),
         ],
     ),
+];
+
+const REGISTRY_LOGIN: &[Entry] = &[
+    value("registry", Text),
+    value("username", Text),
+    value("passwordFile", Path),
 ];
 
 /// Where chaincode can run.

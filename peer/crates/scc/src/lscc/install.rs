@@ -1,11 +1,13 @@
 //! Install: a package comes onto the peer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chaincode::{Package, SccOutcome};
 use committer::{is_reserved_name, is_valid_name, is_valid_version};
 use protos::wire_message;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::LsccError;
 use super::{Call, Core, PackageBuilder, PackageValidator, index_files};
@@ -18,12 +20,15 @@ pub(super) struct Installer {
     pub(super) builder: Option<Arc<dyn PackageBuilder>>,
     /// In bytes.
     pub(super) max_package_size: usize,
+    /// For all of it; the build goes on afterwards.
+    pub(super) limit: Duration,
 }
 
 impl Installer {
     /// Checks a package, lets the platform of its language check it, keeps it and builds it. A package that does not
     /// build stays, as in Fabric: whatever was in the way may be gone at the first call.
     pub(super) async fn install(&self, core: Arc<Core>, call: Call) -> SccOutcome {
+        let deadline = Instant::now().checked_add(self.limit);
         let (checking, limit) = (Arc::clone(&core), self.max_package_size);
         let checked = tokio::task::spawn_blocking(move || checking.check_package(&call, limit)).await;
         let package = match checked {
@@ -45,24 +50,42 @@ impl Installer {
         let outcome = blocking(move || core.keep(kept)).await;
         match &self.builder {
             Some(builder) if outcome.response.status == SUCCESS => {
-                built(builder.as_ref(), &package, outcome).await
+                self.built(builder.as_ref(), &package, (outcome, deadline)).await
             }
             _ => outcome,
         }
     }
-}
 
-/// The outcome of an installation, unless the build fails.
-async fn built(builder: &dyn PackageBuilder, package: &Package, installed: SccOutcome) -> SccOutcome {
-    match builder.build(package).await {
-        Ok(()) => installed,
-        Err(reason) => {
-            let reason = wire_message(&*reason);
-            tracing::warn!(chaincode = %package.id(), error = reason, "installed chaincode does not build");
-            error(format!(
-                "chaincode installed to peer but could not build chaincode: {reason}"
-            ))
-        }
+    /// The outcome of an installation, unless the build fails or is not done in time. It is not ended for that: whoever
+    /// needs the chaincode waits for it.
+    async fn built(
+        &self,
+        builder: &dyn PackageBuilder,
+        package: &Package,
+        (installed, deadline): (SccOutcome, Option<Instant>),
+    ) -> SccOutcome {
+        let build = builder.build(package);
+        let built = match deadline {
+            Some(deadline) => timeout_at(deadline, build).await.ok(),
+            None => Some(build.await),
+        };
+        let reason = match built {
+            Some(Ok(())) => return installed,
+            Some(Err(reason)) => wire_message(&*reason),
+            None => {
+                let phase = builder.phase(package).unwrap_or("build");
+                format!(
+                    "phase {phase} of {id}: not built within {}s (chaincode.installTimeout); the build goes on, and the \
+                     first call waits for it (all output: peer chaincode logs {id})",
+                    self.limit.as_secs(),
+                    id = package.id(),
+                )
+            }
+        };
+        tracing::warn!(chaincode = %package.id(), error = reason, "installed chaincode does not build");
+        error(format!(
+            "chaincode installed to peer but could not build chaincode: {reason}"
+        ))
     }
 }
 

@@ -127,6 +127,7 @@ async fn installed_packages_are_listed_by_name() {
 #[derive(Default)]
 struct FakeBuilder {
     fails: bool,
+    hangs: bool,
     asked: parking_lot::Mutex<Vec<String>>,
 }
 
@@ -134,11 +135,40 @@ struct FakeBuilder {
 impl PackageBuilder for FakeBuilder {
     async fn build(&self, package: &chaincode::Package) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.asked.lock().push(package.source().id);
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
         match self.fails {
             true => Err("npm says no".into()),
             false => Ok(()),
         }
     }
+
+    fn phase(&self, _package: &chaincode::Package) -> Option<&'static str> {
+        self.hangs.then_some("dependencies")
+    }
+}
+
+#[tokio::test]
+async fn an_installer_who_waited_long_enough_hears_what_is_going_on() {
+    let mut scene = Scene::new();
+    let builder = FakeBuilder {
+        hangs: true,
+        ..Default::default()
+    };
+    scene.lscc = scene
+        .lscc
+        .builder(Arc::new(builder))
+        .install_limit(std::time::Duration::from_millis(1200));
+    let installed = scene.install(&cds("a", "1")).await;
+    assert_eq!(
+        message(&installed),
+        "chaincode installed to peer but could not build chaincode: phase dependencies of a:1: not built within 1s \
+         (chaincode.installTimeout); the build goes on, and the first call waits for it (all output: peer chaincode \
+         logs a:1)"
+    );
+    let id = protos::ChaincodeId::new("a", "1");
+    assert!(scene.packages.load(&id).is_ok(), "the file stays");
 }
 
 #[tokio::test]

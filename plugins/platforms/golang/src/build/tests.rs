@@ -63,6 +63,10 @@ fn credentials_are_a_private_file_and_secrets() {
     let plan = plan(&options(&json), &Contents::default(), "kv").unwrap();
     assert_eq!(plan.secrets, ["s3cret"]);
     assert_eq!(plan.files[0].0, "netrc");
+    let json = format!(r#"{{"caFile": "{}"}}"#, file.display());
+    let with_ca = super::plan(&options(&json), &Contents::default(), "kv").unwrap();
+    assert_eq!(with_ca.files[0].0, "go-ca.pem");
+    assert!(with_ca.secrets.is_empty());
     assert!(!plan.env.iter().any(|line| line.contains("s3cret")));
 }
 
@@ -107,7 +111,7 @@ fn call_of_go(files: &[&str], package: &str, extra: &[(&str, &str)], compiler: b
         program("a-compiler", "#!/bin/sh\n");
     }
     let status = Command::new("/bin/sh")
-        .args(["-c", SCRIPT])
+        .args(["-c", &script()])
         .env_clear()
         .env("PATH", format!("{}:/usr/bin:/bin", at("bin").display()))
         .env("CC", "a-compiler")
@@ -156,6 +160,44 @@ fn the_five_layouts_are_built_as_fabric_builds_them() {
         let call = call.replacen("golang\n", "platforms\n", 1);
         assert_eq!(call.trim_end(), expected, "{files:?}");
     }
+}
+
+/// What a build says of itself, with a `go` whose commands do these.
+fn phases(file: &str, list: &str, build: &str) -> (Option<i32>, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["bin", "input/src/kv", "output"] {
+        fs::create_dir_all(at(name)).unwrap();
+    }
+    fs::write(at("input/src").join(file), "").unwrap();
+    let go = format!("#!/bin/sh\ncase $1 in list) {list} ;; *) {build} ;; esac\n");
+    fs::write(at("bin/go"), go).unwrap();
+    fs::set_permissions(at("bin/go"), fs::Permissions::from_mode(0o755)).unwrap();
+    let output = Command::new("/bin/sh")
+        .args(["-c", &script()])
+        .env("PATH", format!("{}:/usr/bin:/bin", at("bin").display()))
+        .env("CHAINCODE_INPUT", at("input"))
+        .env("CHAINCODE_OUTPUT", at("output"))
+        .env("CHAINCODE_PACKAGE", "kv")
+        .env("CHAINCODE_PHASE_MARK", "@@")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), said, errors)
+}
+
+#[test]
+fn modules_are_fetched_before_they_are_compiled() {
+    let (code, said, _) = phases("go.mod", "exit 3", "exit 0");
+    assert_eq!((code, said.as_str()), (Some(3), "@@dependencies\n"));
+    let (code, said, errors) = phases("go.mod", "echo no module", "exit 0");
+    assert_eq!((code, said.as_str()), (Some(1), "@@dependencies\n"));
+    assert!(errors.ends_with("no module\n"), "{errors}");
+    let (code, said, _) = phases("go.mod", "exit 0", "exit 2");
+    assert_eq!((code, said.as_str()), (Some(2), "@@dependencies\n@@compile\n"));
+    let (code, said, _) = phases("kv/main.go", "exit 3", "exit 2");
+    assert_eq!((code, said.as_str()), (Some(2), "@@compile\n"), "below GOPATH");
 }
 
 #[test]
