@@ -117,6 +117,8 @@ pub(super) fn module(library: &Library, file: &PluginFile, note: &Note) -> Resul
         new_auth_filter: offered(note, KIND_AUTH_FILTER, place.new_auth_filter),
         new_decorator: offered(note, KIND_DECORATOR, place.new_decorator),
         new_platform: ROption::RNone,
+        new_endorsement: ROption::RNone,
+        new_validation: ROption::RNone,
     }
     .leak_into_prefix())
 }
