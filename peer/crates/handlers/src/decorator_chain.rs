@@ -1,6 +1,7 @@
 //! [`DecoratorChain`]: the decorators between a proposal and its chaincode.
 
 use crate::config::{Executor, OnError};
+use crate::hook::Hook;
 use crate::input_editor::Editing;
 use crate::instance::{Ended, Instance, PluginInfo};
 use crate::metrics::PluginStats;
@@ -99,13 +100,16 @@ impl DecoratorInstance {
         if instance.info.executor == Executor::Isolated {
             let seen = seen.clone();
             return instance
-                .run_blocking(instance.timeout, move |instance| edit(instance, &seen, editing))
+                .run_blocking(Hook::Decorate, instance.timeout, move |instance| {
+                    edit(instance, &seen, editing)
+                })
                 .await;
         }
-        let _place = instance.admit()?;
+        let _place = instance.admit(Hook::Decorate)?;
         let started = Instant::now();
-        let edited = edit(instance, seen, editing);
-        instance.conclude(started.elapsed(), Ended::Answered(edited))
+        let span = instance.span(Hook::Decorate);
+        let edited = span.in_scope(|| edit(instance, seen, editing));
+        instance.conclude(Hook::Decorate, started.elapsed(), Ended::Answered(edited))
     }
 }
 

@@ -6,10 +6,11 @@ use crate::decorator_chain::DecoratorChain;
 use crate::instance::PluginInfo;
 use crate::load_error::LoadErrors;
 use crate::loading::{Loaded, Loader};
-use crate::metrics::{Metric, PluginMetrics, PluginStats};
+use crate::metric::Metric;
+use crate::metrics::PluginStats;
+use crate::own_metrics::PluginMetrics;
 use crate::platforms::Platforms;
 use crate::plugin_host::Mapped;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::info;
@@ -101,12 +102,20 @@ impl Registry {
     /// What the peer measures of its plugins, and the values that plugins keep through their host.
     pub fn metrics(&self) -> Vec<Metric> {
         let mapped = Mapped::of_process();
-        let mut metrics = vec![Metric {
-            name: "plugin_loaded_bytes".to_owned(),
-            labels: BTreeMap::new(),
-            count: mapped.libraries,
-            sum: crate::metrics::count(mapped.bytes),
-        }];
+        let (libraries, bytes) = (mapped.libraries, mapped.bytes);
+        let mut metrics = vec![
+            Metric::gauge(
+                "plugin_loaded_libraries",
+                "Library files that are mapped.",
+                libraries,
+            ),
+            Metric::gauge(
+                "plugin_loaded_bytes",
+                "Size of the library files that are mapped.",
+                bytes,
+            ),
+        ];
+        metrics.extend(self.list().iter().map(PluginInfo::metric));
         metrics.extend(self.stats().iter().flat_map(PluginStats::metrics));
         metrics.extend(self.metrics.snapshot());
         metrics

@@ -12,5 +12,6 @@ mod crash;
 mod harness;
 mod network;
 mod refusals;
+mod seen;
 mod stop;
 mod stuck;
