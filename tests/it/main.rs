@@ -6,3 +6,4 @@ mod hostile_chaincode;
 mod hostile_proposals;
 mod limits;
 mod mutual_tls;
+mod operations;
