@@ -307,7 +307,7 @@ fn secrets(config: &CoreConfig) -> Vec<PathBuf> {
         config.peer.file_system_path.join("ledgersData"),
     ];
     folders.extend(config.peer.key_store.clone());
-    for tls in [&config.peer.tls, &config.orderer.tls]
+    for tls in [&config.peer.tls, &config.orderer.tls, &config.operations.tls]
         .into_iter()
         .filter(|tls| tls.enabled)
     {
@@ -490,6 +490,10 @@ mod tests {
             process(&config).hidden.contains(&keys),
             "chaincode must not see it"
         );
+        let operations =
+            format!("{yaml}\noperations: {{tls: {{enabled: true, key: {{file: ops/key.pem}}}}}}");
+        let hidden = process(&load(folder.path(), &operations)).hidden;
+        assert!(hidden.contains(&folder.path().join("ops")), "{hidden:?}");
     }
 
     #[test]
