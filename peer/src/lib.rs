@@ -8,4 +8,5 @@ pub mod dev;
 pub mod grpc;
 pub mod logging;
 pub mod node;
+pub mod operations;
 pub mod version;

@@ -2,11 +2,67 @@
 
 use std::io::{self, IsTerminal as _, Write};
 
+use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::reload::Error as ReloadError;
 
 /// The level when the specification says nothing.
 const DEFAULT_LEVEL: &str = "info";
+
+/// The longest specification that is taken while the peer runs, in bytes.
+const MAX_SPEC: usize = 4096;
+
+type Change = Box<dyn Fn(EnvFilter) -> Result<(), ReloadError> + Send>;
+
+/// What is logged, and how that is changed.
+struct Active {
+    spec: String,
+    change: Option<Change>,
+}
+
+static ACTIVE: Mutex<Active> = Mutex::new(Active {
+    spec: String::new(),
+    change: None,
+});
+
+/// Why a specification is not put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// It is not one.
+    #[error(
+        "invalid logging specification: expected a level (debug, info, warning, error) or logger[,logger]=level in \
+         each part between colons, found {0:?}"
+    )]
+    Term(String),
+    /// It is too long to be one.
+    #[error("invalid logging specification: longer than {MAX_SPEC} bytes")]
+    Long,
+    /// This process does not log, or somebody else has said how.
+    #[error("the log of this process cannot be changed")]
+    Fixed,
+    /// The subscriber is gone.
+    #[error("the log cannot be changed")]
+    Reload(#[from] ReloadError),
+}
+
+/// The specification in force.
+#[must_use]
+pub fn spec() -> String {
+    ACTIVE.lock().spec.clone()
+}
+
+/// Puts a specification in force, for the whole process at once.
+///
+/// # Errors
+/// When it is malformed; what was in force stays.
+pub fn activate(spec: &str) -> Result<(), SpecError> {
+    check(spec)?;
+    let mut active = ACTIVE.lock();
+    active.change.as_ref().ok_or(SpecError::Fixed)?(filter(spec))?;
+    spec.clone_into(&mut active.spec);
+    Ok(())
+}
 
 /// Installs the process-wide subscriber. Logs go to standard error, results of commands to standard output.
 /// A second call has no effect.
@@ -17,13 +73,26 @@ pub fn init(spec: &str, format: &str) {
         .log_internal_errors(false)
         .with_writer(|| Unfailing(io::stderr()))
         .with_ansi(io::stderr().is_terminal());
+    let change: Change;
     let installed = if format.eq_ignore_ascii_case("json") {
-        builder.json().try_init()
+        let builder = builder.json().with_filter_reloading();
+        let handle = builder.reload_handle();
+        change = Box::new(move |filter| handle.reload(filter));
+        builder.try_init()
     } else {
+        let builder = builder.with_filter_reloading();
+        let handle = builder.reload_handle();
+        change = Box::new(move |filter| handle.reload(filter));
         builder.try_init()
     };
-    if let Err(error) = installed {
-        tracing::debug!(%error, "logging is installed already");
+    match installed {
+        Ok(()) => {
+            *ACTIVE.lock() = Active {
+                spec: spec.to_owned(),
+                change: Some(change),
+            };
+        }
+        Err(error) => tracing::debug!(%error, "logging is installed already"),
     }
 }
 
@@ -55,6 +124,35 @@ fn filter(spec: &str) -> EnvFilter {
         Err(_not_a_directive) => filter,
     }
 }
+
+/// At start a faulty part is passed over; whoever changes the log of a running peer is told.
+fn check(spec: &str) -> Result<(), SpecError> {
+    if spec.len() > MAX_SPEC {
+        return Err(SpecError::Long);
+    }
+    let is_good = |term: &str| {
+        let (targets, level) = match term.rsplit_once('=') {
+            Some((targets, level)) => (Some(targets), level),
+            None => (None, term),
+        };
+        let mut targets = targets.into_iter().flat_map(|targets| targets.split(','));
+        LEVELS.contains(&level.to_ascii_lowercase().as_str())
+            && targets.all(|target| {
+                let allowed = |c: char| c.is_ascii_alphanumeric() || "._-#/".contains(c);
+                !target.is_empty() && target.chars().all(allowed)
+            })
+    };
+    let terms = spec.split(':').map(str::trim).filter(|term| !term.is_empty());
+    match terms.into_iter().find(|term| !is_good(term)) {
+        None => Ok(()),
+        Some(faulty) => Err(SpecError::Term(faulty.to_owned())),
+    }
+}
+
+/// Fabric's levels, and those of `tracing` that it does not have.
+const LEVELS: [&str; 11] = [
+    "debug", "info", "warn", "warning", "error", "dpanic", "panic", "fatal", "critical", "trace", "off",
+];
 
 fn directives(term: &str) -> Vec<Directive> {
     let (targets, level) = term
@@ -93,6 +191,30 @@ mod tests {
             ["gossip=debug", "msp::identity=debug"]
         );
         assert!(shown("nonsense=level=x y").is_empty());
+    }
+
+    #[test]
+    fn a_specification_for_a_running_peer_has_no_faulty_part() {
+        for good in [
+            "info",
+            "",
+            "WARNING:gossip,msp.identity=debug:peer_lib=off",
+            " debug : a-b=info",
+        ] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for faulty in [
+            "loud",
+            "info:x",
+            "msp=loud",
+            "=debug",
+            "a,=debug",
+            "[span{a=b}]=debug",
+            "info:m s p=debug",
+        ] {
+            assert!(matches!(check(faulty), Err(SpecError::Term(_))), "{faulty}");
+        }
+        assert!(matches!(check(&"info:".repeat(1000)), Err(SpecError::Long)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod servers;
 pub mod settings;
 pub mod validators;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -41,6 +41,7 @@ use self::validators::ValidatorPlugins;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
 use crate::grpc::guarded::Guarded;
 use crate::grpc::plugin_admin::PluginAdminService;
+use crate::operations::{self, Operations};
 
 /// The listener for clients.
 const PEER_LISTENER: &str = "peer listener";
@@ -68,6 +69,7 @@ pub struct Node {
 /// The parts of a peer that have to be stopped.
 #[derive(Default)]
 struct RunningParts {
+    operations: Option<Operations>,
     vm: Option<Arc<Runtimes>>,
     orderer: Option<EmbeddedOrderer>,
     tasks: Tasks,
@@ -207,6 +209,12 @@ impl Node {
         }
     }
 
+    /// Where the operations server listens, if there is one.
+    #[must_use]
+    pub fn operations_address(&self) -> Option<SocketAddr> {
+        self.parts.operations.as_ref().map(Operations::address)
+    }
+
     /// Resolves with the name of a part that ended by itself.
     pub async fn failed(&self) -> String {
         self.parts.tasks.failed().await
@@ -230,6 +238,7 @@ async fn start_parts(
     foundation: Foundation,
     parts: &mut RunningParts,
 ) -> Result<Arc<ChaincodeSupport>> {
+    let operations = operations::bind(config)?;
     parts.orderer = start_orderer(config, listeners.orderer, &parts.tasks).await?;
     let Foundation {
         registry,
@@ -260,10 +269,22 @@ async fn start_parts(
 
     let bound = Bound::new(listeners.peer, &config.peer.listen_address)?;
     let security = servers::security(&config.peer.tls, Some(&channels))?;
-    let routes = peer_routes(config, &registry, &channels, &support, tasks);
+    let endorser = Endorser::new(endorser::Parts {
+        channels: Arc::<Channels>::clone(&channels),
+        chaincodes: Arc::<ChaincodeSupport>::clone(&support),
+    });
+    let routes = peer_routes(config, &registry, &channels, endorser.clone(), tasks);
     tasks.serve(PEER_LISTENER, (servers::server(config), security), routes, bound)?;
 
     deliver_clients::follow_all(config, &channels, tasks)?;
+    let sources = operations::Sources {
+        registry,
+        channels: Arc::clone(&channels),
+        endorser,
+        runtimes: parts.vm.clone(),
+    };
+    let operations = operations.map(|bound| bound.serve(config, sources));
+    parts.operations = operations.transpose()?;
     tracing::info!(
         id = config.peer.id,
         address = config.peer.listen_address,
@@ -383,13 +404,9 @@ fn peer_routes(
     config: &Arc<CoreConfig>,
     registry: &Registry,
     channels: &Arc<Channels>,
-    support: &Arc<ChaincodeSupport>,
+    endorser: Endorser,
     tasks: &Tasks,
 ) -> Routes {
-    let endorser = Endorser::new(endorser::Parts {
-        channels: Arc::<Channels>::clone(channels),
-        chaincodes: Arc::<ChaincodeSupport>::clone(support),
-    });
     let endorser = EndorserServer::new(EndorserParts {
         plugins: registry.clone(),
         endorser: Arc::new(endorser),

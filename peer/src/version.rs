@@ -4,6 +4,11 @@ use serde::Serialize;
 
 /// The peer's own version.
 pub const PEER: &str = env!("CARGO_PKG_VERSION");
+/// What this was built from; whoever builds for others says it with the variable `COMMIT_SHA`.
+pub const COMMIT: &str = match option_env!("COMMIT_SHA") {
+    Some(commit) => commit,
+    None => "development build",
+};
 /// The Fabric release whose wire behaviour this is.
 pub const FABRIC: &str = "2.5";
 

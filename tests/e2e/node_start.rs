@@ -1,7 +1,7 @@
 //! `peer node start` as an operator runs it: a process of its own, a stock core.yaml, TLS, and SIGTERM at the end.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -9,6 +9,7 @@ use channelconfig::{
     ApplicationProfile, OrdererProfile, OrganizationProfile, Profile, channel_group, genesis_block,
 };
 use integration::binaries::{peer_binary, plugin_dir, root};
+use integration::http;
 use peer::dev::identities::{ADMIN, Identities, ORDERER_MSP, ORG_MSP, ORG_NAME};
 use prost::Message;
 use protos::peer::ChaincodeDeploymentSpec;
@@ -90,6 +91,7 @@ impl Place {
             .current_dir(self.folder.path())
             .envs(variables)
             .env("CORE_PEER_ID", "peer0.org1.example.com")
+            .env("CORE_OPERATIONS_LISTENADDRESS", "127.0.0.1:0")
             .env("CORE_PEER_ADDRESS", format!("127.0.0.1:{}", self.port))
             .env("CORE_PEER_LISTENADDRESS", format!("127.0.0.1:{}", self.port))
             .env(
@@ -160,8 +162,10 @@ fn a_peer_with_a_stock_file_joins_answers_and_ends_when_told() {
     let place = Place::new();
     place.ok(&["config", "check"]);
     let (mut node, lines) = place.start();
+    let operations = address_of(&lines.wait_for("operations server started"));
     lines.wait_for("peer started");
     place.ok(&["channel", "join", "-b", "mychannel.block"]);
+    the_log_is_changed_while_it_runs(operations, &lines);
     let info = place.ok(&["channel", "getinfo", "-c", CHANNEL, "--tls", "true"]);
     assert!(info.starts_with("Blockchain info: {\"height\":1,"), "{info}");
     assert_eq!(node.terminate(), Some(0));
@@ -173,6 +177,29 @@ fn a_peer_with_a_stock_file_joins_answers_and_ends_when_told() {
         "Channels peers has joined:\nmychannel\n"
     );
     assert_eq!(node.terminate(), Some(0));
+}
+
+/// The address in a line of the log.
+fn address_of(line: &str) -> SocketAddr {
+    let address = line.rsplit("address=").next().unwrap();
+    address.trim().parse().unwrap()
+}
+
+/// Levels are those of the next request, for the whole process.
+fn the_log_is_changed_while_it_runs(operations: SocketAddr, lines: &Lines) {
+    let spec = |method, body| http::ask(operations, method, "/logspec", body);
+    assert_eq!(spec("GET", "").body, r#"{"spec":"info"}"#);
+    assert_eq!(spec("PUT", r#"{"spec":"info:peer=loud"}"#).status, 400);
+    assert_eq!(spec("PUT", r#"{"spec":"info:peer=debug"}"#).status, 204);
+    assert_eq!(spec("GET", "").body, r#"{"spec":"info:peer=debug"}"#);
+    // a client that says nothing is noted at debug
+    drop(std::net::TcpStream::connect(operations).unwrap());
+    let mut odd = std::net::TcpStream::connect(operations).unwrap();
+    std::io::Write::write_all(&mut odd, b"\x16\x03 no HTTP\r\n\r\n").unwrap();
+    lines.wait_for("a connection of an operations client ended early");
+    assert_eq!(spec("PUT", r#"{"spec":"info"}"#).status, 204);
+    let version = http::ask(operations, "GET", "/version", "");
+    assert!(version.body.contains(peer::version::PEER), "{}", version.body);
 }
 
 #[test]

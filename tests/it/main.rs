@@ -8,6 +8,7 @@ mod hostile_chaincode;
 mod hostile_proposals;
 mod limits;
 mod mutual_tls;
+mod operations;
 mod plugin_admin;
 mod shipped_filters;
 mod validation;

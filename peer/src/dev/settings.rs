@@ -55,6 +55,8 @@ pub(super) fn node_overrides(
     ]);
     tls_overrides("peer.tls", tls, &identities.peer_tls(), &client_roots, &mut set);
     set("peer.tls.rootcert.file", path(&identities.peer_tls().root));
+    // its port is for the peer that is there to stay
+    set("operations.listenAddress", "".into());
     set("orderer.enabled", true.into());
     set("orderer.listenAddress", address(ports.orderer).into());
     set("orderer.bootstrapFile", path(&folder.join(GENESIS_FILE)));

@@ -58,6 +58,23 @@ impl Runtimes {
         })
     }
 
+    /// Whether any chaincode runs in containers.
+    #[must_use]
+    pub fn uses_docker(&self) -> bool {
+        self.docker.is_some()
+    }
+
+    /// Asks the Docker engine for a sign of life, if it is used at all.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn docker_answers(&self) -> Result<(), container::DockerError> {
+        match &self.docker {
+            Some(vm) => vm.ping().await,
+            None => Ok(()),
+        }
+    }
+
     /// Ends all chaincode.
     pub async fn shutdown(&self) {
         let process = async {

@@ -10,7 +10,8 @@ use container::{
     OwnLimits, ProcessConfig, PullPolicy, RegistryLogin, RegistryLogins, SandboxMode,
 };
 use core_config::{
-    CoreConfig, Sandbox, StateDatabase, TlsConfig, VmRuntime, first_local_ip, split_host_port,
+    CoreConfig, MetricsProvider, Sandbox, StateDatabase, TlsConfig, VmRuntime, first_local_ip,
+    split_host_port,
 };
 use msp::{LocalMsp, LocalSigner};
 use orderer::OrdererSettings;
@@ -19,6 +20,7 @@ use protos::common::Block;
 use protos::wire_message;
 
 use super::{plugins, servers};
+use crate::operations;
 
 /// Every fault of a configuration, one a line.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,9 @@ fn between_values(config: &CoreConfig) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if config.metrics.provider == MetricsProvider::Statsd {
+        faults.push("metrics.provider: statsd is not supported; set prometheus or disabled".to_owned());
+    }
     if config.orderer.enabled
         && (config.orderer.local_msp_dir.is_none() || config.orderer.local_msp_id.is_none())
     {
@@ -86,6 +91,7 @@ pub fn check_everything(config: &CoreConfig) -> Result<(), Faults> {
     let told = |error: anyhow::Error| wire_message(error.as_ref());
     faults.extend(addresses(config).err().map(told));
     faults.extend(tls_faults("peer.tls", &config.peer.tls));
+    faults.extend(operations::faults(config));
     faults.extend(local_msp(config).err().map(told));
     if config.orderer.enabled {
         faults.extend(tls_faults("orderer.tls", &config.orderer.tls));
@@ -357,7 +363,7 @@ fn secrets(config: &CoreConfig) -> Vec<PathBuf> {
         config.peer.file_system_path.join("ledgersData"),
     ];
     folders.extend(config.peer.key_store.clone());
-    for tls in [&config.peer.tls, &config.orderer.tls]
+    for tls in [&config.peer.tls, &config.orderer.tls, &config.operations.tls]
         .into_iter()
         .filter(|tls| tls.enabled)
     {
@@ -473,11 +479,15 @@ mod tests {
             "peer: {address: nowhere, tls: {enabled: true}, handlers: {platforms: [], decorators: [], \
              authFilters: [{name: NoSuchPlugin}]}}\n\
              ledger: {state: {stateDatabase: CouchDB}}\n\
+             operations: {listenAddress: nowhere, tls: {enabled: true}}\nmetrics: {provider: statsd}\n\
              orderer: {enabled: true, tls: {enabled: true}}",
         );
         let faults = check_everything(&config).unwrap_err().0;
         for expected in [
             "ledger.state.stateDatabase: CouchDB is not supported",
+            "metrics.provider: statsd is not supported; set prometheus or disabled",
+            "operations.listenAddress",
+            "operations.tls: error loading TLS key",
             "orderer.enabled needs orderer.localMspDir",
             "peer.address isn't in host:port format: nowhere",
             "peer.tls: error loading TLS key",
@@ -536,6 +546,10 @@ mod tests {
             process(&config).hidden.contains(&keys),
             "chaincode must not see it"
         );
+        let operations =
+            format!("{yaml}\noperations: {{tls: {{enabled: true, key: {{file: ops/key.pem}}}}}}");
+        let hidden = process(&load(folder.path(), &operations)).hidden;
+        assert!(hidden.contains(&folder.path().join("ops")), "{hidden:?}");
     }
 
     #[test]

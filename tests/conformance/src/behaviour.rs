@@ -95,7 +95,7 @@ impl AloneFilter {
         let name = format!("plugin_conformance_{name}");
         let metrics = self.registry.metrics();
         let named = metrics.iter().filter(|metric| metric.name == name);
-        named.map(|metric| metric.sum).sum()
+        named.map(|metric| metric.value.total()).sum()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The auth filter's faults, and some good behaviour to compare with.
 
-use plugin_api::{Filter, Flow, HostRef, Init, PluginError, Request, Result, SharedBytes};
+use plugin_api::{Filter, Flow, HostRef, Init, Pairs, PluginError, Request, Result, SharedBytes};
 use std::future::pending;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -89,6 +89,13 @@ impl Filter for FaultFilter {
             "segv" => segv(),
             "sleep" => {
                 self.host.sleep_ms(5).await;
+                Ok(Flow::Continue)
+            }
+            "observe" => {
+                let value = "a \"quoted\" \\ value\nof two lines";
+                let odd = [("odd \"label".into(), value.into()).into()];
+                self.host
+                    .observe("size in bytes".into(), 1500.0, Pairs::from_slice(&odd));
                 Ok(Flow::Continue)
             }
             "echo" => Ok(Flow::Respond(request.proposal_bytes().to_vec())),

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use protos::{ChannelId, SignedData};
 use tokio::sync::watch;
 
+use crate::metrics::CommitMetrics;
 use crate::orderers::orderer_endpoints;
 
 /// A channel that the peer has joined.
@@ -20,6 +21,7 @@ pub struct Channel {
     bundle: ArcSwap<Bundle>,
     orderers: watch::Sender<Vec<OrdererEndpoint>>,
     pub(crate) validator: Arc<TxValidator>,
+    metrics: CommitMetrics,
     this: Weak<Channel>,
     /// Held for the whole commit of a block, on a thread that may block: blocks follow one another.
     pub(crate) turn: Mutex<()>,
@@ -30,6 +32,7 @@ impl Channel {
         let (orderers, _) = watch::channel(orderer_endpoints(&bundle));
         Arc::new_cyclic(|this| Self {
             id: bundle.channel().clone(),
+            metrics: CommitMetrics::new(bundle.channel()),
             ledger,
             bundle: ArcSwap::new(bundle),
             orderers,
@@ -54,6 +57,12 @@ impl Channel {
     #[must_use]
     pub fn ledger(&self) -> &Arc<KvLedger> {
         &self.ledger
+    }
+
+    /// What has been measured of its blocks.
+    #[must_use]
+    pub fn metrics(&self) -> &CommitMetrics {
+        &self.metrics
     }
 
     /// The configuration in force.

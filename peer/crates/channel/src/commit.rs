@@ -1,6 +1,7 @@
 //! The way of a block into a channel: verified, validated, stored; a configuration in it takes effect.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use channelconfig::{Bundle, BundleError};
@@ -76,6 +77,7 @@ impl Channel {
     }
 
     fn commit_now(&self, block: Block) -> Result<CommittedBlock, CommitError> {
+        let started = Instant::now();
         let bundle = self.bundle();
         verify_block(&bundle, &block)?;
         let rules = ChannelRules::from(bundle);
@@ -87,6 +89,7 @@ impl Channel {
         if let Some(next) = next {
             self.apply(next);
         }
+        self.metrics().committed(&committed.codes, started.elapsed());
         Ok(committed)
     }
 }

@@ -14,6 +14,7 @@ mod channel;
 mod channels;
 mod commit;
 mod genesis;
+mod metrics;
 mod orderers;
 
 #[cfg(test)]

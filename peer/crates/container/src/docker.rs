@@ -102,6 +102,14 @@ impl DockerVm {
         })
     }
 
+    /// Asks the engine for a sign of life.
+    ///
+    /// # Errors
+    /// When it gives none.
+    pub async fn ping(&self) -> Result<(), DockerError> {
+        self.contact.ping().await
+    }
+
     /// Ends all chaincode and running builds, and refuses new ones.
     pub async fn shutdown(&self) {
         let ended = async {

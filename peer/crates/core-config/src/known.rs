@@ -71,8 +71,6 @@ pub(crate) enum Off {
     NoListener,
     /// Anything but `CouchDB`.
     NotCouchDb,
-    /// No provider of metrics is chosen.
-    NoMetrics,
     /// Always: the key only tunes a feature whose own switch is reported.
     Always,
 }
@@ -84,12 +82,8 @@ pub(crate) const CORE: &[Entry] = &[
     section("chaincode", chaincode::CHAINCODE),
     section("ledger", services::LEDGER),
     section("logging", services::LOGGING),
-    unsupported(
-        "operations",
-        Off::NoListener,
-        Known::Section(services::OPERATIONS),
-    ),
-    unsupported("metrics", Off::NoMetrics, Known::Section(services::METRICS)),
+    section("operations", services::OPERATIONS),
+    section("metrics", services::METRICS),
     section("orderer", services::ORDERER),
 ];
 

@@ -43,7 +43,7 @@ pub use orderer::OrdererConfig;
 pub use peer::{
     AddressOverride, DeliveryClientConfig, KeepaliveConfig, LimitsConfig, PeerConfig, PingConfig,
 };
-pub use runtime_services::{LoggingConfig, MetricsConfig, OperationsConfig, StatsdConfig};
+pub use runtime_services::{LoggingConfig, MetricsConfig, MetricsProvider, OperationsConfig, StatsdConfig};
 pub use tls::{FileProblem, TlsConfig, TlsError, TlsMaterial};
 pub use vm::{
     DockerConfig, DockerTlsConfig, PullPolicy, RegistryAuthConfig, RegistryLoginConfig, VmConfig, VmRuntime,

@@ -56,6 +56,7 @@ fn one_of(value: Value, words: &'static [&'static str]) -> Result<&'static str, 
         ["auto", "off", "required"] => "auto, off or required",
         ["process", "docker"] => "process or docker",
         ["never", "missing", "always"] => "never, missing or always",
+        ["prometheus", "disabled", "statsd"] => "prometheus, disabled or statsd",
         _ => "one of the words in the shipped core.yaml",
     })
 }

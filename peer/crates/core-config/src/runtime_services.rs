@@ -41,22 +41,26 @@ pub struct OperationsConfig {
 }
 
 /// `metrics`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct MetricsConfig {
-    /// `provider`: `statsd`, `prometheus` or `disabled`.
-    pub provider: String,
+    /// `provider`.
+    pub provider: MetricsProvider,
     /// `statsd`.
     pub statsd: StatsdConfig,
 }
 
-impl Default for MetricsConfig {
-    fn default() -> Self {
-        Self {
-            provider: "disabled".to_owned(),
-            statsd: StatsdConfig::default(),
-        }
-    }
+/// `metrics.provider`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsProvider {
+    /// There are none.
+    #[default]
+    Disabled,
+    /// They can be fetched from the operations server.
+    Prometheus,
+    /// They would be sent to a daemon.
+    Statsd,
 }
 
 /// `metrics.statsd`.

@@ -107,6 +107,12 @@ impl TlsConfig {
         })
     }
 
+    /// Reads `clientRootCAs.files`, also where clients need not show a certificate. Blocks.
+    pub fn load_client_roots(&self) -> Result<Vec<Vec<u8>>, TlsError> {
+        let roots = self.client_root_ca_files.iter().map(|path| read(Some(path)));
+        roots.collect::<Result<_, _>>().map_err(TlsError::ClientRootCas)
+    }
+
     /// Every file that cannot be read, where [`TlsConfig::load`] stops at the first.
     pub fn problems(&self) -> Vec<TlsError> {
         let mut problems = Vec::new();
@@ -185,7 +191,9 @@ mod tests {
                 .to_string()
                 .starts_with("error loading client root CAs (open ")
         );
+        assert!(tls.load_client_roots().is_err());
         tls.client_root_ca_files = file("ca").into_iter().collect();
+        assert_eq!(tls.load_client_roots().unwrap(), [b"ca".to_vec()]);
         tls.rootcert_file = Some(folder.path().join("none"));
         assert!(matches!(tls.load(), Err(TlsError::RootCertificate(_))));
         tls.rootcert_file = None;

@@ -58,6 +58,5 @@ fn is_off(off: Off, value: &Value) -> bool {
         Off::Disabled => !flag("enabled"),
         Off::NoListener => text("listenAddress").is_empty(),
         Off::NotCouchDb => value.as_str() != Some("CouchDB"),
-        Off::NoMetrics => matches!(text("provider"), "" | "disabled") && !flag("enabled"),
     }
 }

@@ -1,6 +1,7 @@
 //! `ProcessProposal`: the way of a proposal through the endorser.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use channel::Channels;
@@ -11,6 +12,7 @@ use chaincode::ExecuteOutcome;
 
 use crate::endorse::{EndorsingPeer, response_payload};
 use crate::executor::{Decorators, EndorseFailure, Endorsed, Endorsers, Executor};
+use crate::metrics::Metrics;
 use crate::pre_process::{Prepared, Stopped, prepare};
 use crate::reply::{self, Fate, RejectedProposal};
 use crate::simulate::{Results, SimulateError, results, simulate};
@@ -27,6 +29,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Endorser {
     parts: Arc<Parts>,
+    metrics: Arc<Metrics>,
 }
 
 impl Endorser {
@@ -35,7 +38,14 @@ impl Endorser {
     pub fn new(parts: Parts) -> Self {
         Self {
             parts: Arc::new(parts),
+            metrics: Arc::new(Metrics::new()),
         }
+    }
+
+    /// What it has counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Checks, simulates and endorses a proposal. The caller runs it in a task of its own: once begun it goes on
@@ -51,14 +61,19 @@ impl Endorser {
         decorators: &dyn Decorators,
         endorsers: Arc<dyn Endorsers>,
     ) -> Result<ProposalResponse, RejectedProposal> {
+        let started = Instant::now();
+        self.metrics.received();
         let proposal = unpacked.map_err(|error| {
+            self.metrics.malformed();
             tracing::warn!(error = wire_message(&error), "proposal does not unpack");
             RejectedProposal::from(error)
         })?;
-        match self
-            .endorse_proposal(Arc::new(proposal), decorators, endorsers)
-            .await
-        {
+        let proposal = Arc::new(proposal);
+        let outcome = self
+            .endorse_proposal(Arc::clone(&proposal), decorators, endorsers)
+            .await;
+        self.metrics.ended(&proposal, &outcome, started.elapsed());
+        match outcome {
             Ok(response) => Ok(response),
             Err(Stopped::Rejected(error)) => {
                 tracing::warn!(error = wire_message(&error), "proposal rejected");

@@ -10,6 +10,7 @@ mod endorser;
 mod executor;
 mod interest;
 mod legacy_init;
+mod metrics;
 mod pre_process;
 mod reply;
 mod simulate;

@@ -2,6 +2,7 @@
 
 use crate::binding::Binding;
 use crate::config::Mode;
+use crate::hook::Hook;
 use crate::instance::{Instance, Origin, Patience, PluginInfo, client_left};
 use crate::metrics::PluginStats;
 use crate::rejection::Rejection;
@@ -9,7 +10,7 @@ use crate::request::{ParsedRequest, view};
 use crate::shadow::Shadow;
 use abi_stable::std_types::RResult;
 use bytes::Bytes;
-use plugin_api::{Action, AuthFilterObject, Before, PluginError, Request, Res, SharedBytes, State};
+use plugin_api::{Action, AuthFilterObject, Before, Code, PluginError, Request, Res, SharedBytes, State};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -128,7 +129,8 @@ impl AuthChain {
                 continue;
             }
             let patience = patience(filter, request)?;
-            let answer = filter.run(patience, |object| object.before(seen.clone())).await?;
+            let before = filter.run(Hook::Before, patience, |object| object.before(seen.clone()));
+            let answer = before.await?;
             let Before {
                 action,
                 wants_after,
@@ -160,6 +162,7 @@ async fn after(
     let patience = Patience {
         own: filter.timeout,
         client: None,
+        given: outcome.as_ref().err().map(|rejection| Code(rejection.code)),
     };
     let original = outcome.as_ref().ok().cloned();
     let outcome: Res<SharedBytes> = match outcome {
@@ -167,7 +170,9 @@ async fn after(
         Err(rejection) => RResult::RErr(rejection.into()),
     };
     let answer = filter
-        .run(patience, |object| object.after(seen.clone(), state, outcome))
+        .run(Hook::After, patience, |object| {
+            object.after(seen.clone(), state, outcome)
+        })
         .await?;
     match original {
         // most filters hand on what they got
@@ -196,5 +201,6 @@ fn patience(filter: &FilterInstance, request: &ParsedRequest) -> Result<Patience
     Ok(Patience {
         own: filter.timeout,
         client,
+        given: None,
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::binding::Binding;
 use crate::config::{Executor, Mode, OnError};
+use crate::hook::Hook;
 use crate::input_editor::Editing;
 use crate::instance::{Ended, Instance, Origin, Place, PluginInfo};
 use crate::metrics::PluginStats;
@@ -98,7 +99,7 @@ impl DecoratorChain {
 impl DecoratorInstance {
     async fn decorate(&self, seen: &Request, input: ChaincodeInput) -> Result<ChaincodeInput, DecorateError> {
         let instance = &self.instance;
-        let place = match instance.admit() {
+        let place = match instance.admit(Hook::Decorate) {
             Ok(place) => place,
             // it is counted as refused; saying it each time would fill the log
             Err(_refused) if instance.is_bypassed() => return Ok(input),
@@ -134,7 +135,9 @@ impl DecoratorInstance {
         let (instance, input) = (Arc::clone(&self.instance), input.clone());
         let seen = view(&Arc::new(request.clone()));
         let shadow = async move {
-            let Ok(place) = instance.admit() else { return };
+            let Ok(place) = instance.admit(Hook::Decorate) else {
+                return;
+            };
             let would = match attempt(&instance, place, &seen, input.clone()).await {
                 Ok(edited) if edited == input => return,
                 Ok(_) => "edit the input".to_owned(),
@@ -156,15 +159,16 @@ async fn attempt(
     if instance.info.executor == Executor::Isolated {
         let seen = seen.clone();
         return instance
-            .run_admitted(place, instance.timeout, move |instance| {
+            .run_admitted(Hook::Decorate, place, instance.timeout, move |instance| {
                 edit(instance, &seen, editing)
             })
             .await;
     }
     let started = Instant::now();
-    let edited = edit(instance, seen, editing);
+    let span = instance.span(Hook::Decorate);
+    let edited = span.in_scope(|| edit(instance, seen, editing));
     drop(place);
-    instance.conclude(started.elapsed(), Ended::Answered(edited))
+    instance.conclude(Hook::Decorate, started.elapsed(), Ended::Answered(edited))
 }
 
 fn edit(instance: &Instance<DecoratorObject>, seen: &Request, mut editing: Editing) -> Res<ChaincodeInput> {

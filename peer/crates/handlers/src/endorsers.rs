@@ -1,6 +1,7 @@
 //! [`Endorsers`]: the endorsement plugins, by the name that chaincode definitions spell.
 
 use crate::config::Executor;
+use crate::hook::Hook;
 use crate::host::fenced;
 use crate::instance::{Instance, Origin, PluginInfo};
 use crate::loading::Named;
@@ -124,7 +125,7 @@ impl Endorsers {
         let named = Arc::clone(instance);
         Some(
             instance
-                .run_here(move |object| call.make(&named, object))
+                .run_here(Hook::Endorse, move |object| call.make(&named, object))
                 .map_err(failed),
         )
     }
@@ -142,7 +143,7 @@ impl Endorsers {
     ) -> Result<Endorsed, EndorseError> {
         let instance = self.instance(plugin)?;
         let call = Call::new(request, payload, peer);
-        let made = instance.run_blocking(instance.timeout, move |instance| {
+        let made = instance.run_blocking(Hook::Endorse, instance.timeout, move |instance| {
             instance
                 .call(|object| call.make(instance, object).into_result())
                 .and_then(|made| made)

@@ -4,6 +4,7 @@
 use crate::breaker::{Breaker, Failure};
 use crate::config::{Entry, Executor, Match, Mode, Quarantine, QuarantinePolicy};
 use crate::current::{Inside, inside};
+use crate::hook::Hook;
 use crate::kind::Kind;
 use crate::metrics::{Counters, Health, Outcome, PluginStats};
 use crate::threads::{MAX_REPLACEMENTS, Recovery, Running, Shape, Threads};
@@ -22,7 +23,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::task::JoinError;
-use tracing::{error, warn};
+use tracing::{Instrument as _, Span, debug_span, error, warn};
 
 /// Calls of one instance at the same time.
 const MAX_IN_FLIGHT: usize = 256;
@@ -139,6 +140,8 @@ pub(crate) struct Patience {
     pub(crate) own: Duration,
     /// What is left of the client's, if it has one.
     pub(crate) client: Option<Duration>,
+    /// The code of the failure that the call was told of: to hand it on is no failure of its own.
+    pub(crate) given: Option<Code>,
 }
 
 impl Patience {
@@ -222,8 +225,18 @@ impl<T: Send + 'static> Instance<T> {
         }
     }
 
+    /// The span of a call: for whoever follows a request, at level debug.
+    pub(crate) fn span(&self, hook: Hook) -> Span {
+        debug_span!(
+            "plugin",
+            instance = self.name,
+            kind = self.info.kind.key(),
+            hook = hook.name()
+        )
+    }
+
     /// A place for one call, unless the instance cannot be called now.
-    pub(crate) fn admit(&self) -> Result<Place, PluginError> {
+    pub(crate) fn admit(&self, hook: Hook) -> Result<Place, PluginError> {
         let place = Place(Arc::clone(&self.in_flight));
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let reason = if self.failed.load(Ordering::Relaxed) {
@@ -240,7 +253,7 @@ impl<T: Send + 'static> Instance<T> {
         } else {
             return Ok(place);
         };
-        self.counters.count(Outcome::Refused);
+        self.counters.refused(hook);
         Err(PluginError::new(
             Code::UNAVAILABLE,
             format!("{} {} {reason}", self.info.kind.name(), self.name),
@@ -261,47 +274,50 @@ impl<T: Send + 'static> Instance<T> {
     /// Runs an asynchronous call to its end or its deadline, where the instance is meant to run.
     pub(crate) async fn run<R: Send + 'static>(
         &self,
+        hook: Hook,
         patience: Patience,
         start: impl FnOnce(&T) -> FfiFuture<Res<R>>,
     ) -> Result<R, PluginError> {
-        let _place = self.admit()?;
-        let mut future = Inside::new(
-            Arc::clone(&self.counters),
-            self.threads.is_none(),
-            self.call(start)?,
-        );
+        let _place = self.admit(hook)?;
+        let span = self.span(hook);
+        let future = span.in_scope(|| self.call(start))?;
+        let inline = self.threads.is_none();
+        let mut future = Inside::new(Arc::clone(&self.counters), inline, future).instrument(span);
         if let Some(threads) = &self.threads {
             let started = Instant::now();
             let ended = self.wait(patience, threads.spawn(future)).await;
-            return self.conclude(started.elapsed(), ended);
+            return self.conclude(hook, started.elapsed(), ended.handed_on(patience));
         }
         // most hooks end at once; a timer costs more than they do, and so does a second look at the clock
         if let Poll::Ready(answer) = poll!(&mut future) {
-            return self.conclude(future.last_poll(), Ended::of(answer));
+            let ended = Ended::of(answer).handed_on(patience);
+            return self.conclude(hook, future.inner().last_poll(), ended);
         }
         let started = Instant::now();
         let ended = tokio::time::timeout(patience.limit(), future)
             .await
             .map_or_else(|_elapsed| patience.over(), Ended::of);
-        self.conclude(started.elapsed(), ended)
+        self.conclude(hook, started.elapsed(), ended.handed_on(patience))
     }
 
     /// Runs a call that blocks on the instance's own threads.
     pub(crate) async fn run_blocking<R: Send + 'static>(
         self: &Arc<Self>,
+        hook: Hook,
         own: Duration,
         call: impl FnOnce(&Self) -> Res<R> + Send + 'static,
     ) -> Result<R, PluginError>
     where
         T: Sync,
     {
-        let place = self.admit()?;
-        self.run_admitted(place, own, call).await
+        let place = self.admit(hook)?;
+        self.run_admitted(hook, place, own, call).await
     }
 
     /// The same for whoever has a place already.
     pub(crate) async fn run_admitted<R: Send + 'static>(
         self: &Arc<Self>,
+        hook: Hook,
         place: Place,
         own: Duration,
         call: impl FnOnce(&Self) -> Res<R> + Send + 'static,
@@ -310,39 +326,47 @@ impl<T: Send + 'static> Instance<T> {
         T: Sync,
     {
         let started = Instant::now();
-        let instance = Arc::clone(self);
+        let (instance, span) = (Arc::clone(self), self.span(hook));
         let running = self.threads.as_ref().and_then(|threads| {
             threads.spawn_blocking(move || {
                 // freed when the call has really ended, not when somebody stopped waiting for it
                 let _place = place;
-                Some(call(&instance))
+                Some(span.in_scope(|| call(&instance)))
             })
         });
-        let ended = self.wait(Patience { own, client: None }, running).await;
-        self.conclude(started.elapsed(), ended)
+        let patience = Patience {
+            own,
+            client: None,
+            given: None,
+        };
+        let ended = self.wait(patience, running).await;
+        self.conclude(hook, started.elapsed(), ended)
     }
 
     /// Runs a call that blocks where the instance is meant to run, and blocks until its end or its deadline. On the
     /// caller's own thread nothing ends a call that hangs.
     pub(crate) fn run_here<R: Send + 'static>(
         self: &Arc<Self>,
+        hook: Hook,
         call: impl FnOnce(&T) -> Res<R> + Send + 'static,
     ) -> Result<R, PluginError>
     where
         T: Sync,
     {
-        let place = self.admit()?;
+        let place = self.admit(hook)?;
         let started = Instant::now();
         let Some(threads) = &self.threads else {
-            let answer = self.call(call).and_then(RResult::into_result);
+            let answer = self
+                .span(hook)
+                .in_scope(|| self.call(call).and_then(RResult::into_result));
             drop(place);
-            return self.conclude(started.elapsed(), Ended::Answered(answer.into()));
+            return self.conclude(hook, started.elapsed(), Ended::Answered(answer.into()));
         };
         let (answer, answered) = channel();
-        let instance = Arc::clone(self);
+        let (instance, span) = (Arc::clone(self), self.span(hook));
         let running = threads.spawn_blocking(move || {
             let _place = place;
-            let said = instance.call(call).and_then(RResult::into_result);
+            let said = span.in_scope(|| instance.call(call).and_then(RResult::into_result));
             // nobody is there to hear it after the deadline
             answer.send(said).ok()
         });
@@ -360,7 +384,7 @@ impl<T: Send + 'static> Instance<T> {
                 Err(RecvTimeoutError::Disconnected) => Ended::Panicked,
             },
         };
-        self.conclude(started.elapsed(), ended)
+        self.conclude(hook, started.elapsed(), ended)
     }
 
     async fn wait<R>(
@@ -381,22 +405,23 @@ impl<T: Send + 'static> Instance<T> {
     }
 
     /// Books a call's end and turns it into its result.
-    pub(crate) fn conclude<R>(&self, took: Duration, ended: Ended<R>) -> Result<R, PluginError> {
+    pub(crate) fn conclude<R>(&self, hook: Hook, took: Duration, ended: Ended<R>) -> Result<R, PluginError> {
         let (outcome, result) = match ended {
             Ended::Answered(RResult::ROk(value)) => (Outcome::Done, Ok(value)),
             Ended::Answered(RResult::RErr(error)) if error.code == Code::PANIC => {
                 (Outcome::Panic, Err(self.failure("failed")))
             }
-            Ended::Answered(RResult::RErr(error)) => (Outcome::Error, Err(error)),
+            Ended::Answered(RResult::RErr(error)) => (answered_with(self.info.kind, error.code), Err(error)),
+            Ended::HandedOn(error) => (Outcome::Done, Err(error)),
             Ended::Panicked => (Outcome::Panic, Err(self.failure("failed"))),
             Ended::Late => (Outcome::Timeout, Err(self.late())),
             Ended::ClientLeft => (Outcome::Undecided, Err(client_left())),
             Ended::Stopped => (Outcome::Undecided, Err(self.failure("was stopped"))),
         };
-        self.counters.ended(outcome, took);
+        self.counters.ended(hook, outcome, took);
         match outcome {
             Outcome::Panic | Outcome::Timeout => self.note_failure(outcome),
-            Outcome::Done | Outcome::Error => self.breaker.succeeded(),
+            Outcome::Done | Outcome::Denied | Outcome::Error => self.breaker.succeeded(),
             Outcome::Undecided | Outcome::Refused => self.breaker.undecided(),
         }
         result
@@ -446,7 +471,23 @@ impl<T: Send + 'static> Instance<T> {
     }
 }
 
-/// gRPC's code.
+/// Whether an error is about the request or about the plugin itself. Fabric's filters refuse with UNKNOWN, whatever
+/// the reason; in other kinds it is an error that nobody has thought about.
+fn answered_with(kind: Kind, code: Code) -> Outcome {
+    match code {
+        Code::UNKNOWN if kind != Kind::AuthFilter => Outcome::Error,
+        Code::INTERNAL | Code::UNAVAILABLE | CANCELLED | DEADLINE_EXCEEDED | UNIMPLEMENTED | DATA_LOSS => {
+            Outcome::Error
+        }
+        Code(1..=16) => Outcome::Denied,
+        _ => Outcome::Error,
+    }
+}
+
+/// gRPC's codes.
+const CANCELLED: Code = Code(1);
+const UNIMPLEMENTED: Code = Code(12);
+const DATA_LOSS: Code = Code(15);
 const DEADLINE_EXCEEDED: Code = Code(4);
 
 /// What a client gets (if it still listens) whose own deadline has passed.
@@ -457,6 +498,8 @@ pub(crate) fn client_left() -> PluginError {
 /// How a call ended.
 pub(crate) enum Ended<R> {
     Answered(Res<R>),
+    /// It was told of this failure, and had nothing to say to it.
+    HandedOn(PluginError),
     Panicked,
     /// The plugin's own deadline has passed.
     Late,
@@ -469,6 +512,15 @@ pub(crate) enum Ended<R> {
 impl<R> Ended<R> {
     fn of(answer: Option<Res<R>>) -> Self {
         answer.map_or(Self::Panicked, Self::Answered)
+    }
+
+    fn handed_on(self, patience: Patience) -> Self {
+        match self {
+            Self::Answered(RResult::RErr(error)) if Some(error.code) == patience.given => {
+                Self::HandedOn(error)
+            }
+            other => other,
+        }
     }
 }
 

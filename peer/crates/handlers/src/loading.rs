@@ -12,8 +12,9 @@ use crate::host::host;
 use crate::instance::{Instance, Origin, PluginInfo};
 use crate::kind::Kind;
 use crate::load_error::{LoadError, LoadErrors, Refusal};
-use crate::metrics::{Counters, PluginMetrics};
+use crate::metrics::Counters;
 use crate::own_config::{Own, Split, split};
+use crate::own_metrics::PluginMetrics;
 use crate::pin::Pin;
 use crate::platforms::Platform;
 use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
@@ -73,7 +74,7 @@ impl Shared {
         let mut counters = self.counters.lock();
         let counters = counters
             .entry((kind, name))
-            .or_insert_with(|| Arc::new(Counters::new(name)));
+            .or_insert_with(|| Arc::new(Counters::new(name, kind)));
         Arc::clone(counters)
     }
 

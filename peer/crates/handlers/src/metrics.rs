@@ -1,72 +1,39 @@
-//! What is measured of plugin calls, and the values that plugins keep themselves.
+//! What is measured of plugin calls.
 
+use crate::histogram::{Distribution, Histogram};
+use crate::hook::Hook;
 use crate::kind::Kind;
-use parking_lot::Mutex;
+use crate::metric::{Metric, MetricValue, count};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tracing::warn;
 
-/// How many different label sets one instance may make; further ones are dropped.
-const MAX_SERIES: usize = 1000;
-/// Longest name of a plugin's own metric or label, in bytes; longer ones are dropped.
-const MAX_NAME: usize = 100;
-/// Longest value of a plugin's label, in bytes; longer ones are dropped.
-const MAX_VALUE: usize = 200;
-/// Most labels of a plugin's own metric.
-pub(crate) const MAX_LABELS: usize = 16;
 /// A poll that takes longer keeps a thread from others: the plugin blocks where it should wait.
 const SLOW_POLL: Duration = Duration::from_millis(50);
 
 /// Calls of one instance.
 pub(crate) struct Counters {
     instance: &'static str,
-    done: AtomicU64,
-    errors: AtomicU64,
-    panics: AtomicU64,
-    timeouts: AtomicU64,
-    undecided: AtomicU64,
-    refused: AtomicU64,
-    calls: Durations,
-    polls: Durations,
+    /// In the order of the kind's hooks.
+    hooks: Vec<OfHook>,
+    polls: Histogram,
 }
 
-/// How many, and how long together.
-#[derive(Default)]
-struct Durations {
-    count: AtomicU64,
-    nanoseconds: AtomicU64,
-}
-
-impl Durations {
-    fn add(&self, took: Duration) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
-    }
-
-    fn snapshot(&self) -> Timing {
-        Timing {
-            count: self.count.load(Ordering::Relaxed),
-            seconds: Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)).as_secs_f64(),
-        }
-    }
-}
-
-/// How many calls or polls there were, and how long they took together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Timing {
-    /// How many.
-    pub count: u64,
-    /// How long they took together.
-    pub seconds: f64,
+/// Calls of one hook.
+struct OfHook {
+    hook: Hook,
+    outcomes: [AtomicU64; Outcome::ALL.len()],
+    calls: Histogram,
 }
 
 /// What became of a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     Done,
+    /// Refused on purpose: the request is to blame, not the plugin.
+    Denied,
     Error,
     Panic,
     Timeout,
@@ -76,6 +43,31 @@ pub(crate) enum Outcome {
     Refused,
 }
 
+impl Outcome {
+    const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Denied,
+        Self::Error,
+        Self::Panic,
+        Self::Timeout,
+        Self::Undecided,
+        Self::Refused,
+    ];
+
+    /// The value of the label `result`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Done => "ok",
+            Self::Denied => "denied",
+            Self::Error => "error",
+            Self::Panic => "panic",
+            Self::Timeout => "timeout",
+            Self::Undecided => "undecided",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// What an instance is like now.
 pub(crate) struct Health {
     pub(crate) breaker_open: bool,
@@ -83,18 +75,38 @@ pub(crate) struct Health {
     pub(crate) failed: bool,
 }
 
+impl OfHook {
+    fn new(hook: Hook) -> Self {
+        Self {
+            hook,
+            outcomes: Default::default(),
+            calls: Histogram::default(),
+        }
+    }
+
+    fn count(&self, outcome: Outcome) {
+        if let Some(counter) = self.outcomes.get(outcome as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn snapshot(&self) -> HookStats {
+        let outcomes = Outcome::ALL.into_iter().zip(&self.outcomes);
+        let outcomes = outcomes.map(|(outcome, counter)| (outcome.name(), counter.load(Ordering::Relaxed)));
+        HookStats {
+            hook: self.hook,
+            results: outcomes.collect(),
+            call: self.calls.snapshot(),
+        }
+    }
+}
+
 impl Counters {
-    pub(crate) fn new(instance: &'static str) -> Self {
+    pub(crate) fn new(instance: &'static str, kind: Kind) -> Self {
         Self {
             instance,
-            done: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
-            panics: AtomicU64::new(0),
-            timeouts: AtomicU64::new(0),
-            undecided: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            calls: Durations::default(),
-            polls: Durations::default(),
+            hooks: Hook::of(kind).iter().copied().map(OfHook::new).collect(),
+            polls: Histogram::default(),
         }
     }
 
@@ -102,14 +114,23 @@ impl Counters {
         self.instance
     }
 
-    pub(crate) fn count(&self, outcome: Outcome) {
-        self.of(outcome).fetch_add(1, Ordering::Relaxed);
+    fn of(&self, hook: Hook) -> Option<&OfHook> {
+        self.hooks.iter().find(|of| of.hook == hook)
+    }
+
+    /// A call was not made.
+    pub(crate) fn refused(&self, hook: Hook) {
+        if let Some(of) = self.of(hook) {
+            of.count(Outcome::Refused);
+        }
     }
 
     /// A call that was made has ended.
-    pub(crate) fn ended(&self, outcome: Outcome, took: Duration) {
-        self.count(outcome);
-        self.calls.add(took);
+    pub(crate) fn ended(&self, hook: Hook, outcome: Outcome, took: Duration) {
+        if let Some(of) = self.of(hook) {
+            of.count(outcome);
+            of.calls.add(took);
+        }
     }
 
     pub(crate) fn polled(&self, took: Duration) {
@@ -120,41 +141,31 @@ impl Counters {
         }
     }
 
-    fn of(&self, outcome: Outcome) -> &AtomicU64 {
-        match outcome {
-            Outcome::Done => &self.done,
-            Outcome::Error => &self.errors,
-            Outcome::Panic => &self.panics,
-            Outcome::Timeout => &self.timeouts,
-            Outcome::Undecided => &self.undecided,
-            Outcome::Refused => &self.refused,
-        }
-    }
-
     pub(crate) fn snapshot(&self, kind: Kind, health: Health) -> PluginStats {
-        let read = |outcome| self.of(outcome).load(Ordering::Relaxed);
-        let made = [
-            Outcome::Done,
-            Outcome::Error,
-            Outcome::Panic,
-            Outcome::Timeout,
-            Outcome::Undecided,
-        ];
-        let refused = read(Outcome::Refused);
+        let hooks: Vec<HookStats> = self.hooks.iter().map(OfHook::snapshot).collect();
+        let all = |outcome: Outcome| {
+            let of_hooks = hooks.iter().filter_map(|of| of.results.get(outcome.name()));
+            of_hooks.fold(0, |sum: u64, calls| sum.saturating_add(*calls))
+        };
+        let call = hooks
+            .iter()
+            .fold(Distribution::default(), |sum, of| sum.and(&of.call));
         PluginStats {
             instance: self.instance.to_owned(),
             kind,
-            calls: made.into_iter().map(read).fold(refused, u64::saturating_add),
-            errors: read(Outcome::Error),
-            panics: read(Outcome::Panic),
-            timeouts: read(Outcome::Timeout),
-            undecided: read(Outcome::Undecided),
-            refused,
+            calls: Outcome::ALL.into_iter().map(all).fold(0, u64::saturating_add),
+            denials: all(Outcome::Denied),
+            errors: all(Outcome::Error),
+            panics: all(Outcome::Panic),
+            timeouts: all(Outcome::Timeout),
+            undecided: all(Outcome::Undecided),
+            refused: all(Outcome::Refused),
             breaker_open: health.breaker_open,
             stuck: health.stuck,
             failed: health.failed,
-            call: self.calls.snapshot(),
+            call,
             poll: self.polls.snapshot(),
+            hooks,
         }
     }
 }
@@ -169,7 +180,9 @@ pub struct PluginStats {
     pub kind: Kind,
     /// Calls of hooks.
     pub calls: u64,
-    /// Calls that the plugin answered with an error.
+    /// Calls that the plugin refused on purpose: a filter says no, a platform finds a package faulty.
+    pub denials: u64,
+    /// Calls that the plugin answered with any other error.
     pub errors: u64,
     /// Calls that panicked.
     pub panics: u64,
@@ -185,143 +198,78 @@ pub struct PluginStats {
     pub stuck: usize,
     /// Whether the instance is given up until the next reload.
     pub failed: bool,
-    /// The calls that were made, with all waiting in them.
-    pub call: Timing,
-    /// The time that futures of the plugin held a thread.
-    pub poll: Timing,
+    /// The calls that were made, with all waiting in them, in seconds.
+    pub call: Distribution,
+    /// The time that futures of the plugin held a thread, in seconds.
+    pub poll: Distribution,
+    /// The same calls by hook.
+    pub hooks: Vec<HookStats>,
+}
+
+/// How one hook of an instance fares.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HookStats {
+    /// The hook.
+    pub hook: Hook,
+    /// Calls by result: `ok`, `denied`, `error`, `panic`, `timeout`, `undecided`, `refused`.
+    pub results: BTreeMap<&'static str, u64>,
+    /// The calls that were made, with all waiting in them, in seconds.
+    pub call: Distribution,
 }
 
 impl PluginStats {
     /// The same as metrics.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        let metric = |name: &str, result: Option<&str>, count: u64, sum: f64| {
-            let labels = [("instance", self.instance.as_str()), ("kind", self.kind.key())]
-                .into_iter()
-                .chain(result.map(|result| ("result", result)));
-            Metric {
-                name: name.to_owned(),
-                labels: labels
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect(),
-                count,
-                sum,
-            }
+        let mut metrics = Vec::new();
+        let mut add = |name: &str, help, further: &[(&str, &str)], value| {
+            let own = [("instance", self.instance.as_str()), ("kind", self.kind.key())];
+            metrics.push(Metric::new(name, help, own.iter().chain(further), value));
         };
-        let failures = [
-            ("error", self.errors),
-            ("panic", self.panics),
-            ("timeout", self.timeouts),
-            ("undecided", self.undecided),
-            ("refused", self.refused),
-        ];
-        let failed = failures.iter().map(|(_, calls)| *calls).sum();
-        let calls = [("ok", self.calls.saturating_sub(failed))]
-            .into_iter()
-            .chain(failures)
-            .map(|(result, calls)| metric("plugin_calls_total", Some(result), calls, count(calls)));
+        for of in &self.hooks {
+            let hook = ("hook", of.hook.name());
+            for (result, calls) in &of.results {
+                let value = MetricValue::Counter(count(*calls));
+                add(
+                    "plugin_calls_total",
+                    "Calls of hooks.",
+                    &[hook, ("result", result)],
+                    value,
+                );
+            }
+            let value = MetricValue::Histogram(of.call.clone());
+            let help = "How long calls took that were made, with all waiting in them.";
+            add("plugin_call_seconds", help, &[hook], value);
+        }
+        let value = MetricValue::Histogram(self.poll.clone());
+        add(
+            "plugin_poll_seconds",
+            "How long futures of the plugin held a thread.",
+            &[],
+            value,
+        );
         let stuck = u64::try_from(self.stuck).unwrap_or(u64::MAX);
-        calls
-            .chain([
-                metric("plugin_call_seconds", None, self.call.count, self.call.seconds),
-                metric("plugin_poll_seconds", None, self.poll.count, self.poll.seconds),
-                metric("plugin_breaker_open", None, 1, count(self.breaker_open.into())),
-                metric("plugin_stuck", None, 1, count(stuck)),
-                metric("plugin_failed", None, 1, count(self.failed.into())),
-            ])
-            .collect()
-    }
-}
-
-/// As a number of Prometheus: exact up to 2^53.
-pub(crate) fn count(value: u64) -> f64 {
-    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).map_or(0.0, f64::from);
-    half(value >> 32) * 4_294_967_296.0 + half(value)
-}
-
-/// A measured value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Metric {
-    /// `plugin_…` of the peer, `plugin_<instance>_<name>` of a plugin.
-    pub name: String,
-    /// The labels.
-    pub labels: BTreeMap<String, String>,
-    /// How many values were recorded.
-    pub count: u64,
-    /// Their sum; of a counter, the counter.
-    pub sum: f64,
-}
-
-type Labels = BTreeMap<String, String>;
-type Series = BTreeMap<(String, Labels), (u64, f64)>;
-
-/// The values that a registry's instances keep through their host.
-#[derive(Default, Debug)]
-pub(crate) struct PluginMetrics(Mutex<BTreeMap<&'static str, OfInstance>>);
-
-#[derive(Default, Debug)]
-struct OfInstance {
-    series: Series,
-    dropped: bool,
-}
-
-impl PluginMetrics {
-    pub(crate) fn record(&self, instance: &'static str, name: &str, labels: &[(&str, &str)], value: f64) {
-        let mut instances = self.0.lock();
-        let of_instance = instances.entry(instance).or_default();
-        if fits(name, labels) && value.is_finite() && of_instance.add(name, labels, value) {
-            return;
+        let gauges = [
+            (
+                "plugin_breaker_open",
+                "Whether calls are refused for now.",
+                self.breaker_open.into(),
+            ),
+            (
+                "plugin_stuck",
+                "Calls that were given up and still occupy a thread.",
+                stuck,
+            ),
+            (
+                "plugin_failed",
+                "Whether the instance is given up until the next reload.",
+                self.failed.into(),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            add(name, help, &[], MetricValue::Gauge(count(value)));
         }
-        let first = !std::mem::replace(&mut of_instance.dropped, true);
-        drop(instances);
-        if first {
-            warn!(
-                plugin = instance,
-                "values of a plugin exceed the limits and are dropped"
-            );
-        }
-    }
-
-    pub(crate) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        self.0.lock().retain(|instance, _| is_there(instance));
-    }
-
-    pub(crate) fn snapshot(&self) -> Vec<Metric> {
-        let instances = self.0.lock();
-        let series = instances
-            .iter()
-            .flat_map(|(instance, of)| of.series.iter().map(move |one| (instance, one)));
-        let metrics = series.map(|(instance, ((name, labels), (count, sum)))| Metric {
-            name: format!("plugin_{instance}_{name}"),
-            labels: labels.clone(),
-            count: *count,
-            sum: *sum,
-        });
-        metrics.collect()
-    }
-}
-
-fn fits(name: &str, labels: &[(&str, &str)]) -> bool {
-    name.len() <= MAX_NAME
-        && labels.len() <= MAX_LABELS
-        && labels
-            .iter()
-            .all(|(name, value)| name.len() <= MAX_NAME && value.len() <= MAX_VALUE)
-}
-
-impl OfInstance {
-    /// False when there are too many already.
-    fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) -> bool {
-        let labels = labels
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let key = (name.to_owned(), labels.collect());
-        if self.series.len() >= MAX_SERIES && !self.series.contains_key(&key) {
-            return false;
-        }
-        let (count, sum) = self.series.entry(key).or_default();
-        *count = count.saturating_add(1);
-        *sum += value;
-        true
+        metrics
     }
 }
 
@@ -330,59 +278,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_instance_cannot_take_the_place_of_others() {
-        let metrics = PluginMetrics::default();
-        for number in 0..=MAX_SERIES {
-            let value = number.to_string();
-            metrics.record("greedy", "seen", &[("n", &value)], 1.0);
-        }
-        metrics.record("greedy", "seen", &[("n", "0")], 1.0);
-        metrics.record("modest", "seen", &[], 1.0);
-        let seen = metrics.snapshot();
-        assert_eq!(seen.len(), MAX_SERIES + 1);
-        assert_eq!((seen[0].count, seen[0].sum), (2, 2.0), "what is there goes on");
-        assert_eq!(seen[MAX_SERIES].name, "plugin_modest_seen");
-    }
-
-    #[test]
-    fn names_labels_and_values_have_limits() {
-        let metrics = PluginMetrics::default();
-        let long = "x".repeat(MAX_VALUE + 1);
-        metrics.record("i", &long, &[], 1.0);
-        metrics.record("i", "a", &[(&long, "b")], 1.0);
-        metrics.record("i", "a", &[("b", &long)], 1.0);
-        metrics.record("i", "a", &[("b", "c"); MAX_LABELS + 1], 1.0);
-        metrics.record("i", "a", &[], f64::NAN);
-        assert_eq!(metrics.snapshot(), []);
-        metrics.record("i", &long[..MAX_NAME], &[("b", &long[..MAX_VALUE])], 1.0);
-        assert_eq!(metrics.snapshot().len(), 1);
-    }
-
-    #[test]
-    fn calls_and_polls_are_timed() {
-        let counters = Counters::new("i");
-        counters.ended(Outcome::Done, Duration::from_millis(1500));
-        counters.ended(Outcome::Error, Duration::from_millis(500));
+    fn calls_and_polls_are_counted_by_hook_and_timed() {
+        let counters = Counters::new("i", Kind::AuthFilter);
+        counters.ended(Hook::Before, Outcome::Done, Duration::from_millis(1500));
+        counters.ended(Hook::Before, Outcome::Denied, Duration::from_millis(250));
+        counters.ended(Hook::After, Outcome::Error, Duration::from_millis(250));
         counters.polled(Duration::from_millis(250));
-        counters.count(Outcome::Refused);
+        counters.refused(Hook::After);
+        // a hook of another kind is none of this instance
+        counters.refused(Hook::Decorate);
         let health = Health {
             breaker_open: false,
             stuck: 2,
             failed: true,
         };
-        let metrics = counters.snapshot(Kind::Decorator, health).metrics();
-        let of = |name: &str, result: Option<&str>| {
-            let wanted = metrics.iter().find(|metric| {
-                metric.name == name && metric.labels.get("result").map(String::as_str) == result
+        let stats = counters.snapshot(Kind::AuthFilter, health);
+        assert_eq!(
+            (
+                stats.calls,
+                stats.denials,
+                stats.errors,
+                stats.refused,
+                stats.panics
+            ),
+            (4, 1, 1, 1, 0)
+        );
+        assert_eq!((stats.call.count, stats.call.sum), (3, 2.0));
+        let metrics = stats.metrics();
+        let of = |name: &str, labels: &[(&str, &str)]| {
+            let wanted = metrics.iter().filter(|metric| {
+                let has = |(key, value): &(&str, &str)| metric.labels.get(*key).is_some_and(|v| v == value);
+                metric.name == name && labels.iter().all(has)
             });
-            wanted.map(|metric| (metric.count, metric.sum))
+            wanted.map(|metric| metric.value.total()).sum::<f64>()
         };
-        assert_eq!(of("plugin_call_seconds", None), Some((2, 2.0)));
-        assert_eq!(of("plugin_poll_seconds", None), Some((1, 0.25)));
-        assert_eq!(of("plugin_calls_total", Some("ok")), Some((1, 1.0)));
-        assert_eq!(of("plugin_calls_total", Some("refused")), Some((1, 1.0)));
-        assert_eq!(of("plugin_stuck", None), Some((1, 2.0)));
-        assert_eq!(of("plugin_failed", None), Some((1, 1.0)));
-        assert_eq!(metrics[0].labels["kind"], "decorators");
+        let calls = "plugin_calls_total";
+        assert_eq!(of(calls, &[]), 4.0);
+        assert_eq!(of(calls, &[("hook", "before"), ("result", "ok")]), 1.0);
+        assert_eq!(of(calls, &[("hook", "before"), ("result", "denied")]), 1.0);
+        assert_eq!(of(calls, &[("hook", "after"), ("result", "refused")]), 1.0);
+        assert_eq!(of("plugin_call_seconds", &[("hook", "before")]), 1.75);
+        assert_eq!(of("plugin_call_seconds", &[("hook", "after")]), 0.25);
+        assert_eq!(of("plugin_poll_seconds", &[]), 0.25);
+        assert_eq!((of("plugin_stuck", &[]), of("plugin_failed", &[])), (2.0, 1.0));
+        assert!(
+            metrics
+                .iter()
+                .all(|metric| metric.labels["kind"] == "authFilters")
+        );
+        let json = serde_json::to_value(&stats).unwrap();
+        assert_eq!(json["hooks"][0]["results"]["denied"], 1);
+        assert_eq!(json["call"]["buckets"].as_array().unwrap().len(), 16);
+    }
+
+    #[test]
+    fn the_place_of_an_outcome_is_its_number() {
+        for (index, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
+        }
     }
 }

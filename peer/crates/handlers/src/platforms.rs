@@ -1,5 +1,6 @@
 //! [`Platforms`]: the loaded chaincode languages.
 
+use crate::hook::Hook;
 use crate::instance::{Instance, Origin, PluginInfo};
 use crate::metrics::PluginStats;
 use crate::rejection::bounded;
@@ -225,14 +226,14 @@ impl Platform {
     pub async fn validate_spec(&self, chaincode_spec: Bytes) -> Result<(), PlatformError> {
         let instance = self.for_spec(&chaincode_spec);
         let call = move |platform: &PlatformObject| platform.validate_spec(slice(&chaincode_spec));
-        self.run(instance, false, call).await
+        self.run(instance, Hook::ValidateSpec, call).await
     }
 
     /// The path that goes into the package of a `ChaincodeSpec`; none: the one that is in the spec.
     pub async fn normalize_path(&self, chaincode_spec: Bytes) -> Result<Option<String>, PlatformError> {
         let instance = self.for_spec(&chaincode_spec);
         let call = move |platform: &PlatformObject| platform.normalize_path(slice(&chaincode_spec));
-        let path = self.run(instance, false, call).await?;
+        let path = self.run(instance, Hook::NormalizePath, call).await?;
         Ok(path.into_option().map(String::from))
     }
 
@@ -241,14 +242,14 @@ impl Platform {
         let instance = self.for_deployment_spec(&deployment_spec);
         let call =
             move |platform: &PlatformObject| platform.validate_deployment_spec(slice(&deployment_spec));
-        self.run(instance, false, call).await
+        self.run(instance, Hook::ValidateDeploymentSpec, call).await
     }
 
     /// Packs the source that a `ChaincodeSpec` points to.
     pub async fn deployment_payload(&self, chaincode_spec: Bytes) -> Result<Bytes, PlatformError> {
         let instance = self.for_spec(&chaincode_spec);
         let call = move |platform: &PlatformObject| platform.deployment_payload(slice(&chaincode_spec));
-        let payload = Bytes::from_owner(self.run(instance, true, call).await?);
+        let payload = Bytes::from_owner(self.run(instance, Hook::DeploymentPayload, call).await?);
         self.within_limits(payload.len(), 0).map(|()| payload)
     }
 
@@ -256,7 +257,7 @@ impl Platform {
     pub async fn dockerfile(&self, deployment_spec: Bytes) -> Result<String, PlatformError> {
         let instance = self.for_deployment_spec(&deployment_spec);
         let call = move |platform: &PlatformObject| platform.dockerfile(slice(&deployment_spec));
-        let lines = self.run(instance, false, call).await?;
+        let lines = self.run(instance, Hook::Dockerfile, call).await?;
         self.within_limits(lines.len(), 0).map(|()| lines.into_string())
     }
 
@@ -264,7 +265,7 @@ impl Platform {
     pub async fn build_plan(&self, deployment_spec: Bytes) -> Result<BuildPlan, PlatformError> {
         let instance = self.for_deployment_spec(&deployment_spec);
         let call = move |platform: &PlatformObject| platform.build_plan(slice(&deployment_spec));
-        let plan = self.run(instance, true, call).await?;
+        let plan = self.run(instance, Hook::BuildPlan, call).await?;
         let items = plan
             .env
             .len()
@@ -349,15 +350,18 @@ impl Platform {
     async fn run<R: Send + 'static>(
         &self,
         instance: Arc<Instance<PlatformObject>>,
-        takes_long: bool,
+        hook: Hook,
         call: impl FnOnce(&PlatformObject) -> Res<R> + Send + 'static,
     ) -> Result<R, PlatformError> {
-        let limit = if takes_long { self.long } else { instance.timeout };
+        let limit = match hook {
+            Hook::DeploymentPayload | Hook::BuildPlan => self.long,
+            _ => instance.timeout,
+        };
         let call = move |instance: &Instance<PlatformObject>| match instance.call(call) {
             Ok(answer) => answer,
             Err(gone) => RResult::RErr(gone),
         };
-        Ok(instance.run_blocking(limit, call).await?)
+        Ok(instance.run_blocking(hook, limit, call).await?)
     }
 }
 

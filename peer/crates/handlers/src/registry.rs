@@ -7,7 +7,8 @@ use crate::endorsers::Endorsers;
 use crate::instance::PluginInfo;
 use crate::load_error::LoadErrors;
 use crate::loading::{Loaded, Loader, Shared};
-use crate::metrics::{Metric, PluginStats};
+use crate::metric::Metric;
+use crate::metrics::PluginStats;
 use crate::platforms::Platforms;
 use crate::plugin_host::Mapped;
 use crate::plugin_set::PluginSet;
@@ -15,7 +16,6 @@ use crate::reload::{Reload, changes};
 use crate::validators::Validators;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -139,24 +139,25 @@ impl Registry {
     pub fn metrics(&self) -> Vec<Metric> {
         let mapped = Mapped::of_process();
         let current = self.current();
-        let plain = |name: &str, count, sum| Metric {
-            name: name.to_owned(),
-            labels: BTreeMap::new(),
-            count,
-            sum,
-        };
+        let (libraries, bytes) = (mapped.libraries, mapped.bytes);
         let mut metrics = vec![
-            plain(
-                "plugin_loaded_bytes",
-                mapped.libraries,
-                crate::metrics::count(mapped.bytes),
+            Metric::gauge(
+                "plugin_loaded_libraries",
+                "Library files that are mapped.",
+                libraries,
             ),
-            plain(
-                "plugin_reloads_total",
-                1,
-                crate::metrics::count(current.generation.saturating_sub(1)),
+            Metric::gauge(
+                "plugin_loaded_bytes",
+                "Size of the library files that are mapped.",
+                bytes,
+            ),
+            Metric::gauge(
+                "plugin_generation",
+                "Sets of plugins that were in force since the peer started, the present one included.",
+                current.generation,
             ),
         ];
+        metrics.extend(current.list().iter().map(PluginInfo::metric));
         metrics.extend(current.stats().iter().flat_map(PluginStats::metrics));
         metrics.extend(self.inner.shared.metrics.snapshot());
         metrics

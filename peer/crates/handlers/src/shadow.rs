@@ -2,12 +2,13 @@
 //! that it takes.
 
 use crate::auth_chain::FilterInstance;
+use crate::hook::Hook;
 use crate::instance::Patience;
 use crate::rejection::{Rejection, bounded};
 use crate::request::{ParsedRequest, view};
 use abi_stable::std_types::RResult;
 use bytes::Bytes;
-use plugin_api::{Action, Before, PluginError, Request, SharedBytes, State};
+use plugin_api::{Action, Before, Code, PluginError, Request, SharedBytes, State};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::{Instrument as _, info};
@@ -51,8 +52,11 @@ async fn verdict(
     let patience = Patience {
         own: filter.timeout,
         client: None,
+        given: None,
     };
-    let before = filter.run(patience, |object| object.before(seen.clone())).await;
+    let before = filter
+        .run(Hook::Before, patience, |object| object.before(seen.clone()))
+        .await;
     let Before {
         action,
         wants_after,
@@ -74,13 +78,16 @@ async fn after(filter: &FilterInstance, seen: &Request, state: State, outcome: O
     let patience = Patience {
         own: filter.timeout,
         client: None,
+        given: outcome.as_ref().err().map(|rejection| Code(rejection.code)),
     };
     let (told, original) = match outcome {
         Ok(bytes) => (RResult::ROk(SharedBytes::from_owner(bytes.clone())), Ok(bytes)),
         Err(rejection) => (RResult::RErr(rejection.clone().into()), Err(rejection)),
     };
     let answer = filter
-        .run(patience, |object| object.after(seen.clone(), state, told))
+        .run(Hook::After, patience, |object| {
+            object.after(seen.clone(), state, told)
+        })
         .await;
     match (original, answer) {
         (Ok(original), Ok(answer)) => (*original != *answer).then(|| "change the answer".to_owned()),

@@ -1,5 +1,6 @@
 //! [`Validators`]: the validation plugins, by the name that chaincode definitions spell.
 
+use crate::hook::Hook;
 use crate::host::fenced;
 use crate::instance::{Instance, Origin, PluginInfo};
 use crate::loading::Named;
@@ -158,7 +159,7 @@ impl Validator {
     /// When the plugin fails, panics or is late.
     pub fn validate(&self, action: Arc<dyn JudgedAction>) -> Result<Verdict, ValidateError> {
         let instance = Arc::clone(&self.0);
-        let judged = self.0.run_here(move |object| {
+        let judged = self.0.run_here(Hook::Validate, move |object| {
             let action: ActionRef = ActionView_TO::from_ptr(RArc::new(ActionHost(action)), TD_Opaque);
             let judgement = object.validate(&action).into_result();
             let verdict = judgement.and_then(|judgement| match judgement.validity {

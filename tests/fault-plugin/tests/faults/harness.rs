@@ -56,11 +56,11 @@ pub fn stats(registry: &Registry) -> PluginStats {
     registry.stats().remove(0)
 }
 
-/// The sum of a metric without regard to its labels; zero without it.
+/// The sum of a metric without regard to its labels; zero without it. Of a histogram, what was recorded.
 pub fn metric(registry: &Registry, name: &str) -> f64 {
     let metrics = registry.metrics();
     let named = metrics.iter().filter(|metric| metric.name == name);
-    named.map(|metric| metric.sum).sum()
+    named.map(|metric| metric.value.total()).sum()
 }
 
 /// Loads decorators.

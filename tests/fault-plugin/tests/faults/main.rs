@@ -18,6 +18,7 @@ mod looking;
 mod network;
 mod refusals;
 mod reload;
+mod seen;
 mod stop;
 mod stuck;
 mod validators;

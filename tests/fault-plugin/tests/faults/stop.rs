@@ -76,6 +76,7 @@ impl Peer {
             .env("CORE_PEER_HANDLERS_AUTHFILTERS", json!([filter]).to_string())
             .env("CORE_PEER_HANDLERS_DECORATORS", "[]")
             .env("CORE_PEER_HANDLERS_PLATFORMS", "[]")
+            .env("CORE_OPERATIONS_LISTENADDRESS", "127.0.0.1:0")
             .env("FABRIC_LOGGING_SPEC", "debug")
             .stderr(Stdio::piped())
             .spawn()

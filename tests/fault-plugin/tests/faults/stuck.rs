@@ -3,12 +3,13 @@
 use crate::harness::{decorators, filter, metric, one_filter, stats};
 use bytes::Bytes;
 use handlers::{ParsedRequest, Registry};
+use peer::operations::health::Health;
 use protos::peer::ChaincodeInput;
 use serde_json::json;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 
 /// Deadline of a call; time is paused in here.
 const LIMIT: Duration = Duration::from_millis(100);
@@ -46,6 +47,15 @@ fn facts(registry: &Registry) -> (u64, usize, bool, bool) {
     (stats.timeouts, stats.stuck, stats.breaker_open, stats.failed)
 }
 
+/// Why the peer would be ill with these plugins.
+async fn reasons(registry: &Registry) -> Vec<String> {
+    let health = Health::new(registry.clone(), None, Handle::current());
+    let report = serde_json::to_value(health.report().await).unwrap();
+    let failed = report["failed_checks"].as_array().cloned().unwrap_or_default();
+    let reason = |check: &serde_json::Value| check["reason"].as_str().unwrap().to_owned();
+    failed.iter().map(reason).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_filter_that_blocks_gets_new_threads_three_times_and_is_given_up() {
     let registry = one_filter("block", "isolated", 100);
@@ -74,6 +84,12 @@ async fn a_filter_that_blocks_gets_new_threads_three_times_and_is_given_up() {
     assert_eq!(stats(&registry).refused, 4);
     assert_eq!(metric(&registry, "plugin_failed"), 1.0);
     assert_eq!(metric(&registry, "plugin_stuck"), 5.0);
+    assert_eq!(
+        reasons(&registry).await,
+        ["auth filter faulty has been given up until the next reload: 5 of its calls hang"]
+    );
+    let swapped = one_filter("pass", "inline", 100);
+    assert_eq!(reasons(&swapped).await, [""; 0], "its replacement is well");
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,6 +99,7 @@ async fn a_filter_that_waits_is_switched_off_and_keeps_its_threads() {
         assert_eq!(hangs(&registry, f64::from(call), filtered(&registry)).await, 4);
     }
     assert_eq!(facts(&registry), (5, 0, true, false));
+    assert_eq!(reasons(&registry).await, [""; 0], "a breaker heals itself");
 }
 
 fn decorated(registry: &Registry) -> impl Future<Output = String> + use<> {

@@ -58,6 +58,15 @@ impl Contact {
         }
     }
 
+    /// Whether the engine answers now. One that has been there and is away is an error.
+    pub(super) async fn ping(&self) -> Result<(), DockerError> {
+        let session = self.connected().await?;
+        session
+            .ask("ping", session.docker().ping())
+            .await
+            .map(|_answer| ())
+    }
+
     async fn connected(&self) -> Result<&Session, DockerError> {
         let connect = || async {
             let session = self.engine.connect().await?;

@@ -122,7 +122,7 @@ pub(super) const LOGGING: &[Entry] = &[value("level", Text), value("spec", Text)
 pub(super) const OPERATIONS: &[Entry] = &[value("listenAddress", Text), section("tls", SERVER_TLS)];
 
 pub(super) const METRICS: &[Entry] = &[
-    value("provider", Text),
+    value("provider", OneOf(&["prometheus", "disabled", "statsd"])),
     section(
         "statsd",
         &[
@@ -133,7 +133,7 @@ pub(super) const METRICS: &[Entry] = &[
         ],
     ),
     // 1.1 only
-    value("enabled", Bool),
+    unsupported("enabled", Off::At(&["false"]), Known::Value(Bool)),
 ];
 
 /// Not Fabric's: the small ordering service inside the peer's process.

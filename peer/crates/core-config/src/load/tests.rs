@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{CoreConfig, LoadError, LoadOptions};
-use crate::{Override, Sandbox, Source, StateDatabase, VmRuntime};
+use crate::{MetricsProvider, Override, Sandbox, Source, StateDatabase, VmRuntime};
 
 /// A folder with a core.yaml and an environment.
 struct Given {
@@ -359,10 +359,7 @@ fn every_wrong_value_is_reported_with_its_place() {
 #[test]
 fn stock_files_load_with_a_list_of_what_is_not_supported() {
     let config = Given::file(include_str!("tests/stock-1.4.yaml")).load();
-    assert_eq!(
-        config.unsupported_keys(),
-        ["peer.gossip", "peer.discovery", "operations"]
-    );
+    assert_eq!(config.unsupported_keys(), ["peer.gossip", "peer.discovery"]);
     assert_eq!(
         config.chaincode.node.runtime,
         "$(BASE_DOCKER_NS)/fabric-baseimage:$(ARCH)-$(BASE_VERSION)"
@@ -388,10 +385,29 @@ fn stock_files_load_with_a_list_of_what_is_not_supported() {
             "chaincode.system._lifecycle",
             "ledger.pvtdataStore",
             "ledger.snapshots",
-            "operations",
         ]
     );
     assert_eq!(config.peer.limits.endorser_service, 2500);
+}
+
+#[test]
+fn the_operations_server_is_where_fabric_has_it_unless_it_is_switched_off() {
+    let config = Given::file("").load();
+    assert_eq!(
+        config.operations.listen_address.as_deref(),
+        Some("127.0.0.1:9443")
+    );
+    assert!(!config.operations.tls.enabled);
+    assert_eq!(config.metrics.provider, MetricsProvider::Disabled);
+    let config = Given::file("operations: {listenAddress: ''}\nmetrics: {provider: Prometheus}").load();
+    assert_eq!(config.operations.listen_address, None);
+    assert_eq!(config.metrics.provider, MetricsProvider::Prometheus);
+    let problems = Given::file("metrics: {provider: graphite}").problems();
+    assert!(
+        problems[0].starts_with("metrics.provider: found graphite in ")
+            && problems[0].ends_with(", expected prometheus, disabled or statsd"),
+        "{problems:?}"
+    );
 }
 
 #[test]
@@ -399,7 +415,7 @@ fn unsupported_keys_are_few_and_only_those_switched_on() {
     let config = Given::file(
         "peer: {profile: {enabled: false, listenAddress: x}, discovery: {enabled: false}, gomaxprocs: -1, \
          BCCSP: {Default: PKCS11, PKCS11: {Library: , Pin: 98}}, tls: {sni: on}, keepalive: {minInterval: 5s}, nothing: }\n\
-         metrics: {provider: prometheus}\nextra: {deep: 1}",
+         metrics: {enabled: true}\nextra: {deep: 1}",
     )
     .variable("CORE_PEER_GOSSIP_EXTERNALENDPOINT", "peer0:7051")
     .variable("CORE_PEER_GOSSIP_BOOTSTRAP", "peer0:7051")
@@ -414,7 +430,7 @@ fn unsupported_keys_are_few_and_only_those_switched_on() {
             "peer.BCCSP.Default",
             "peer.BCCSP.PKCS11",
             "peer.discovery",
-            "metrics",
+            "metrics.enabled",
             "CORE_UNHEARD_OF",
             "extra",
             "peer.gossip",
