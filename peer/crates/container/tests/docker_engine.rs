@@ -364,6 +364,11 @@ impl Drop for OwnEngine {
         let pid = self.process.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().ok();
         self.process.wait().ok();
+        // the killed one has mounted them for itself
+        for mounted in ["data", "exec/netns/default"] {
+            let path = self.folder.path().join(mounted).display().to_string();
+            Command::new("umount").args(["--lazy", &path]).output().ok();
+        }
     }
 }
 
