@@ -51,7 +51,7 @@ fn gradle_chaincode_is_built_and_runs() {
     let built = dev.ok(&["chaincode", "logs", "kv:1", "--build", "--tail", "0"])["build"].to_string();
     for line in [
         "==> phase dependencies",
-        "> Task :compileJava",
+        ":compileJava",
         "==> phase compile",
         "BUILD SUCCESSFUL",
     ] {

@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr,
     reason = "a test that cannot be set up fails; clippy's exemption does not reach helper functions"
 )]
@@ -346,7 +347,9 @@ impl OwnEngine {
 
     /// Starts it again; what the killed one left in its files is not taken for a running engine.
     fn restart(&mut self) {
-        std::fs::remove_file(self.folder.path().join("pid")).ok();
+        for left in ["pid", "exec/containerd/containerd.pid"] {
+            std::fs::remove_file(self.folder.path().join(left)).ok();
+        }
         self.process = Self::run(self.folder.path());
         self.is_up();
     }
@@ -361,6 +364,11 @@ impl Drop for OwnEngine {
         let pid = self.process.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().ok();
         self.process.wait().ok();
+        // the killed one has mounted them for itself
+        for mounted in ["data", "exec/netns/default"] {
+            let path = self.folder.path().join(mounted).display().to_string();
+            Command::new("umount").args(["--lazy", &path]).output().ok();
+        }
     }
 }
 
@@ -373,7 +381,8 @@ async fn an_engine_killed_in_the_middle_of_a_build_costs_that_build_alone() {
     let mut engine = OwnEngine::start();
     let peer = Peer::new();
     let chaincode = Shell {
-        build: "echo begun; test -e /chaincode/input/src/quick || sleep 1000; cp /chaincode/input/src/* /chaincode/output/",
+        // ends by itself, if a test that fails leaves it behind
+        build: "echo begun; test -e /chaincode/input/src/quick || sleep 120; cp /chaincode/input/src/* /chaincode/output/",
         ..Shell::runs("true")
     };
     let endpoint = Endpoint::Unix(engine.folder.path().join("sock"));

@@ -888,7 +888,8 @@ async fn what_an_engine_that_went_away_did_not_remove_goes_with_the_next_call() 
     });
     let vm = vm(&engine);
     // the engine takes the request and is gone before it has done anything
-    let (built, ()) = tokio::join!(vm.deploy(&fake::source("mycc:1.0")), async {
+    let source = fake::source("mycc:1.0");
+    let (built, ()) = tokio::join!(vm.deploy(&source), async {
         eventually(|| !engine.requests("DELETE", "/builder1").is_empty()).await;
         engine.hang_up();
     });

@@ -28,7 +28,7 @@ pub(crate) const SCHEMA: &str = r##"{
         "netrcFile": {
             "type": "string",
             "pattern": "^/",
-            "description": "File in netrc form with credentials for module proxies, read at each build."
+            "description": "File in netrc form with credentials for module proxies, read at each build. Go shows them over TLS only, and since 1.24 wants machine to name the port, if the URL has one."
         },
         "caFile": {
             "type": "string",

@@ -2,7 +2,7 @@
 //! never inside the script.
 
 use crate::error::OptionsError;
-use crate::mirror::Settings;
+use crate::mirror::{GRADLE_PASSWORD, Settings};
 use crate::options::Options;
 use plugin_api::{PEER_ADDRESS, PHASE_FUNCTION, Plan};
 
@@ -21,7 +21,7 @@ watched() {
     { code=0; "$@" || code=$?; echo "$code" > "$ended"; } 2>&1 | while IFS= read -r line || [ -n "$line" ]; do
         printf '%s\n' "$line"
         case "$line" in
-        *"--- "*compiler*:compile*|"> Task :compile"*) phase compile ;;
+        *"--- "*compiler*:compile*|"> Task :compile"*|":compile"*) phase compile ;;
         *MAVEN/*ResolutionException*|*MAVEN/UnresolvableModel*|*"Could not resolve "*) phase dependencies ;;
         esac
     done
@@ -103,6 +103,7 @@ pub(crate) fn plan(options: &Options) -> Result<Plan, OptionsError> {
     let files = [
         (MAVEN_SETTINGS, settings.maven),
         (GRADLE_INIT, settings.gradle),
+        (GRADLE_PASSWORD, settings.gradle_password),
         (GRADLE_PROPERTIES, settings.gradle_properties),
     ];
     let strings = |arguments: &[&str]| arguments.iter().map(|text| (*text).to_owned()).collect();
@@ -201,6 +202,7 @@ mod tests {
                 format!("{compiles}{help}PluginResolutionException\n"),
                 &["dependencies", "compile", "dependencies"],
             ),
+            (":compileJava\n".to_owned(), &["dependencies", "compile"]),
             (
                 "> Task :compileJava\n   > Could not resolve a:b:1.\n".to_owned(),
                 &["dependencies", "compile", "dependencies"],

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::Path;
 use url::Url;
 
+/// Where Gradle's init script finds the password, beside the unpacked package.
+pub(crate) const GRADLE_PASSWORD: &str = "mirror.password";
 /// Largest password file.
 const MAX_FILE: u64 = 1 << 16;
 
@@ -14,6 +16,8 @@ const MAX_FILE: u64 = 1 << 16;
 pub(crate) struct Settings {
     pub(crate) maven: Option<String>,
     pub(crate) gradle: Option<String>,
+    /// Of the mirror, for the file that Gradle's init script reads it from.
+    pub(crate) gradle_password: Option<String>,
     pub(crate) gradle_properties: Option<String>,
     pub(crate) secrets: Vec<String>,
 }
@@ -36,7 +40,7 @@ impl Settings {
             .map(|(user, password)| (*user, password.as_str()));
         let mut secrets = Vec::new();
         if let Some((_, password)) = credentials {
-            secrets = vec![password.to_owned(), xml(password), groovy(password)];
+            secrets = vec![password.to_owned(), xml(password)];
             secrets.dedup();
         }
         Ok(Self {
@@ -48,7 +52,8 @@ impl Settings {
             gradle: options
                 .mirror
                 .as_ref()
-                .map(|mirror| gradle(&mirror.url, credentials)),
+                .map(|mirror| gradle(&mirror.url, credentials.map(|(user, _)| user))),
+            gradle_password: credentials.map(|(_, password)| password.to_owned()),
             gradle_properties: options.proxy.as_ref().map(gradle_properties),
             secrets,
         })
@@ -121,12 +126,13 @@ fn xml(text: &str) -> String {
 }
 
 /// Gradle's init script: the mirror is the only repository, for plugins and dependencies, whatever build files say.
-fn gradle(url: &Url, credentials: Option<(&str, &str)>) -> String {
-    let credentials = credentials.map_or_else(String::new, |(user, password)| {
+/// The password stays in a file of its own: Gradle keeps scripts that it has compiled.
+fn gradle(url: &Url, user: Option<&str>) -> String {
+    let credentials = user.map_or_else(String::new, |user| {
         format!(
-            "\n        credentials {{\n            username = '{}'\n            password = '{}'\n        }}",
-            groovy(user),
-            groovy(password)
+            "\n        credentials {{\n            username = '{}'\n            \
+             password = new File(System.getenv('CHAINCODE_INPUT'), '{GRADLE_PASSWORD}').getText('UTF-8')\n        }}",
+            groovy(user)
         )
     });
     let insecure = if url.scheme() == "http" {
@@ -206,14 +212,18 @@ mod tests {
             gradle.contains("repository.url = 'https://m.example/all?a=1&b=2'"),
             "{gradle}"
         );
-        assert!(gradle.contains(r"password = 'a<b\'c\\d'"), "{gradle}");
+        assert!(
+            gradle.contains("'mirror.password'") && !gradle.contains("a<b"),
+            "{gradle}"
+        );
+        assert_eq!(settings.gradle_password.as_deref(), Some("a<b'c\\d"));
         assert!(!gradle.contains("allowInsecureProtocol"));
         assert_eq!(
             settings.gradle_properties.unwrap(),
             "systemProp.http.proxyHost=p.example\nsystemProp.http.proxyPort=3128\n\
              systemProp.https.proxyHost=p.example\nsystemProp.https.proxyPort=3128\n"
         );
-        for form in ["a<b'c\\d", "a&lt;b&apos;c\\d", r"a<b\'c\\d"] {
+        for form in ["a<b'c\\d", "a&lt;b&apos;c\\d"] {
             assert!(settings.secrets.iter().any(|secret| secret == form), "{form}");
         }
         let proxy = super::tests::settings(r#"{"maven": {"proxy": "http://p.example"}}"#).unwrap();
