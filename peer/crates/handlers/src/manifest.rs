@@ -4,7 +4,7 @@ use crate::kind::Kind;
 use crate::load_error::LoadError;
 use crate::plugin_host::{PluginFile, Policy, check_note};
 use plugin_api::Note;
-use plugin_api::manifest::{FLAG_DEBUG, FLAG_UNWIND};
+use plugin_api::manifest::{FLAG_C, FLAG_DEBUG, FLAG_UNWIND};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub struct Manifest {
     pub toolchain: String,
     /// The target that it was built for.
     pub target: String,
-    /// Whether panics unwind, as they must.
+    /// Whether panics unwind, as they must; C has none.
     pub unwinds: bool,
     /// Whether it is a debug build.
     pub debug: bool,
@@ -65,7 +65,7 @@ pub fn inspect(path: &Path) -> Result<Manifest, LoadError> {
         api: format!("{}.{}", note.api_major, note.api_minor),
         toolchain: note.toolchain().to_owned(),
         target: note.target().to_owned(),
-        unwinds: note.flags & FLAG_UNWIND != 0,
+        unwinds: note.flags & (FLAG_UNWIND | FLAG_C) != 0,
         debug: note.flags & FLAG_DEBUG != 0,
         size: file.bytes.len(),
         sha256: file.sha256,

@@ -6,7 +6,7 @@
 //!   handlers:
 //!     authFilters:
 //!       - name: attribute-policy
-//!         executor: inline                         # some ten microseconds, no waiting
+//!         executor: inline                         # it computes and does not wait
 //!         config:
 //!           files: [/etc/hyperledger/policies/access.cedar]
 //!           policies: |                            # after those of the files

@@ -68,7 +68,7 @@ pub(crate) const SCHEMA: &str = r##"{
                         "minimum": 1000,
                         "maximum": 10000000,
                         "default": 65536,
-                        "description": "Buckets that are kept at a time, about 200 bytes each."
+                        "description": "Buckets that are kept at a time."
                     }
                 }
             }

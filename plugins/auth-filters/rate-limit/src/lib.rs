@@ -38,7 +38,7 @@
 //! Behind a proxy that ends connections, both are the proxy's.
 //!
 //! # Memory
-//! A rule keeps at most `maxBuckets` (65536 unless it says otherwise) with about 200 bytes each. Beyond that, buckets that
+//! A rule keeps at most `maxBuckets` (65536 unless it says otherwise). Beyond that, buckets that
 //! were used once make room before those in use, so that a flood of invented identities does not refill the bucket of a
 //! busy client. What is longer than 64 KiB (no certificate or name is) shares one bucket. `governor` counts, `quick_cache`
 //! decides which buckets to keep: governor's own keyed store has no bound. A new instance (start, changed configuration)
