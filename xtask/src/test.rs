@@ -1,10 +1,10 @@
 //! `cargo xtask test` and `cargo xtask check`.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use crate::steps::{self, announce, cargo, output, require_node, root};
+use crate::steps::{self, announce, cargo, require_node, root};
 use crate::{demo, docker};
 
 /// Runs all tests, or those that `selection` selects.

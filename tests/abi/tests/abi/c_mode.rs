@@ -83,7 +83,7 @@ fn counted(registry: &Registry, name: &str) -> f64 {
     let name = format!("plugin_c_{name}");
     let metrics = registry.metrics();
     let named = metrics.iter().filter(|metric| metric.name == name);
-    named.map(|metric| metric.sum).sum()
+    named.map(|metric| metric.value.total()).sum()
 }
 
 /// Waits for what a thread of the plugin, or of the peer, does in its own time.

@@ -142,7 +142,7 @@ impl Fixture<'_> {
         let sum = |name: &str| {
             let metrics = registry.metrics();
             let metric = metrics.iter().find(|metric| metric.name == name);
-            metric.map(|metric| metric.sum)
+            metric.map(|metric| metric.value.total())
         };
         assert_eq!(sum("plugin_metered_seen"), Some(3.0));
         assert_eq!(sum("plugin_metered_bytes"), Some(7.5));

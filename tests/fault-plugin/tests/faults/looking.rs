@@ -1,7 +1,7 @@
 //! What can be said of libraries and entries without running code of any plugin.
 
 use crate::refusals::{Folder, library, replaced};
-use handlers::{Kind, LoadError, Pin, Verdict, Verification, inspect, verify};
+use handlers::{Kind, LoadError, Pin, Verification, VerifiedEntry, inspect, verify};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,7 +15,7 @@ fn verified(section: Value) -> Verification {
 }
 
 /// The verdict on one filter in a folder with one library.
-fn verdict(folder: &Folder, change: impl FnOnce(&mut Value)) -> Verdict {
+fn verdict(folder: &Folder, change: impl FnOnce(&mut Value)) -> VerifiedEntry {
     let mut section = json!({
         "pluginDirs": [folder.path()],
         "authFilters": [{ "name": "x", "library": GOOD, "config": { "mode": "pass" } }],
