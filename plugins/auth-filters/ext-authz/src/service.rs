@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Status};
+use tonic::{Code as StatusCode, Request, Status};
 use tonic_prost::ProstCodec;
 
 /// The RPC.
@@ -79,6 +79,15 @@ impl Service {
         });
         match asked.await? {
             Ok(Ok(answer)) => Ok(answer),
+            // the service, or tonic on either side, has ended it at the deadline that went along
+            Ok(Err(status))
+                if matches!(
+                    status.code(),
+                    StatusCode::DeadlineExceeded | StatusCode::Cancelled
+                ) =>
+            {
+                Err(self.too_late())
+            }
             Ok(Err(status)) => {
                 tracing::warn!(
                     reason = reason(&status),
@@ -86,11 +95,13 @@ impl Service {
                 );
                 Err(unavailable("the authorization service is not available"))
             }
-            Err(_elapsed) => {
-                tracing::warn!(limit = ?self.0.timeout, "the authorization service did not answer in time");
-                Err(unavailable("the authorization service did not answer in time"))
-            }
+            Err(_elapsed) => Err(self.too_late()),
         }
+    }
+
+    fn too_late(&self) -> PluginError {
+        tracing::warn!(limit = ?self.0.timeout, "the authorization service did not answer in time");
+        unavailable("the authorization service did not answer in time")
     }
 }
 

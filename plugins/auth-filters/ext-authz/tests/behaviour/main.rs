@@ -17,3 +17,4 @@ mod harness;
 mod messages;
 mod questions;
 mod service;
+mod wire;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::codegen::{Context, Pin, Poll, Service, http};
@@ -64,6 +65,7 @@ pub fn no(http: i32, body: &str) -> CheckResponse {
 pub struct Authorization {
     shared: Shared,
     serving: JoinHandle<()>,
+    end: Option<oneshot::Sender<()>>,
     /// Where it listens, unless that is a file.
     pub address: Option<SocketAddr>,
 }
@@ -100,10 +102,19 @@ impl Authorization {
         };
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
         let router = server.add_service(shared.clone());
-        let serving = tokio::spawn(async move { router.serve_with_incoming(incoming).await.unwrap() });
+        let (end, ended) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            // ends with a word to its clients
+            let ended = async { drop(ended.await) };
+            router
+                .serve_with_incoming_shutdown(incoming, ended)
+                .await
+                .unwrap();
+        });
         Self {
             shared,
             serving,
+            end: Some(end),
             address: Some(address),
         }
     }
@@ -113,10 +124,19 @@ impl Authorization {
         let incoming = tokio_stream::wrappers::UnixListenerStream::new(UnixListener::bind(socket).unwrap());
         let shared = Shared::new(answer);
         let router = Server::builder().add_service(shared.clone());
-        let serving = tokio::spawn(async move { router.serve_with_incoming(incoming).await.unwrap() });
+        let (end, ended) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            // ends with a word to its clients
+            let ended = async { drop(ended.await) };
+            router
+                .serve_with_incoming_shutdown(incoming, ended)
+                .await
+                .unwrap();
+        });
         Self {
             shared,
             serving,
+            end: Some(end),
             address: None,
         }
     }
@@ -138,9 +158,8 @@ impl Authorization {
 
     /// Ends it, and every connection to it.
     pub async fn stop(mut self) -> SocketAddr {
-        self.serving.abort();
-        // an error is what an aborted task ends with
-        drop((&mut self.serving).await);
+        drop(self.end.take());
+        (&mut self.serving).await.unwrap();
         self.address.unwrap()
     }
 }
