@@ -32,6 +32,9 @@ use tokio::runtime::{Builder, Runtime};
 
 pub use handlers::{ParsedRequest, Rejection};
 
+/// The filter's instance name.
+const NAME: &str = "alone";
+
 /// One auth filter in a chain of its own.
 pub struct AloneFilter {
     registry: Registry,
@@ -51,7 +54,7 @@ impl AloneFilter {
         let library = library.canonicalize()?;
         let section = json!({
             "pluginDirs": [library.parent()],
-            "authFilters": [{"name": "alone", "library": library, "executor": "inline", "config": config}],
+            "authFilters": [{"name": NAME, "library": library, "executor": "inline", "config": config}],
         });
         let section: Config = serde_json::from_value(section)?;
         let entered = runtime.enter();
@@ -92,7 +95,7 @@ impl AloneFilter {
     /// The sum of one of the filter's own metrics without regard to labels; zero without it.
     #[must_use]
     pub fn metric(&self, name: &str) -> f64 {
-        let name = format!("plugin_conformance_{name}");
+        let name = format!("plugin_{NAME}_{name}");
         let metrics = self.registry.metrics();
         let named = metrics.iter().filter(|metric| metric.name == name);
         named.map(|metric| metric.value.total()).sum()

@@ -51,8 +51,8 @@ pub(super) async fn list(context: &Context) -> Result<()> {
     output::result(context.output, &answer, |answer| {
         let rows: Vec<_> = list_of(answer, "plugins").map(running).collect();
         let header = [
-            "KIND", "NAME", "PLUGIN", "DIGEST", "CALLS", "ERRORS", "PANICS", "TIMEOUTS", "REFUSED", "MEAN",
-            "STATE",
+            "KIND", "NAME", "PLUGIN", "DIGEST", "CALLS", "DENIED", "ERRORS", "PANICS", "TIMEOUTS", "REFUSED",
+            "MEAN", "P99", "STATE",
         ];
         let table = output::table(&header, &rows);
         format!("{table}\nset {} is in force", text(answer, "generation"))
@@ -71,28 +71,61 @@ fn running(plugin: &Value) -> Vec<String> {
         format!("{} {}", text(plugin, "plugin"), text(plugin, "version")),
         text(plugin, "sha256").chars().take(8).collect(),
         sum("calls").to_string(),
+        sum("denials").to_string(),
         sum("errors").to_string(),
         sum("panics").to_string(),
         sum("timeouts").to_string(),
         sum("refused").to_string(),
         mean(&all),
+        percentile(&all),
         state(plugin, &all),
     ]
 }
 
 /// The mean duration of a call.
 fn mean(stats: &[&Value]) -> String {
-    let timing = |key: &str| {
+    let of_calls = |key: &str| {
         let values = stats
             .iter()
             .filter_map(|stats| stats.get("call")?.get(key)?.as_f64());
         values.sum::<f64>()
     };
-    let count = timing("count");
+    let count = of_calls("count");
     if count == 0.0 {
         return "-".to_owned();
     }
-    format!("{:.1}µs", timing("seconds") / count * 1e6)
+    duration(of_calls("sum") / count)
+}
+
+/// The bound of the bucket that 99 of 100 calls are not above, of the instance with the slowest.
+fn percentile(stats: &[&Value]) -> String {
+    let bound = |stats: &Value| {
+        let call = stats.get("call")?;
+        let wanted = call.get("count")?.as_f64()? * 0.99;
+        let mut buckets = list_of(call, "buckets");
+        let reached = buckets.find(|bucket| {
+            let count = bucket.get("count").and_then(Value::as_f64);
+            count.is_some_and(|count| count >= wanted && count > 0.0)
+        });
+        // a last bucket without a bound holds what is above all of them
+        let bound = reached.and_then(|bucket| bucket.get("le")?.as_f64());
+        (wanted > 0.0).then_some(bound.unwrap_or(f64::INFINITY))
+    };
+    match stats.iter().filter_map(|stats| bound(stats)).reduce(f64::max) {
+        None => "-".to_owned(),
+        Some(bound) if bound.is_infinite() => "more".to_owned(),
+        Some(bound) => format!("≤{}", duration(bound)),
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 1e-3 {
+        format!("{:.1}µs", seconds * 1e6)
+    } else if seconds < 1.0 {
+        format!("{:.1}ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.1}s")
+    }
 }
 
 fn state(plugin: &Value, stats: &[&Value]) -> String {
@@ -160,5 +193,29 @@ fn text(document: &Value, key: &str) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn durations_of_calls_are_read_from_what_was_counted() {
+        let buckets = json!([
+            {"le": 1e-6, "count": 0}, {"le": 1e-5, "count": 98}, {"le": 0.01, "count": 100},
+        ]);
+        let stats = json!({"call": {"count": 100, "sum": 0.002, "buckets": buckets}});
+        assert_eq!(mean(&[&stats]), "20.0µs");
+        assert_eq!(percentile(&[&stats]), "≤10.0ms");
+        let slow = json!({"call": {"count": 1, "sum": 9.0, "buckets": [{"le": 1.0, "count": 0}]}});
+        assert_eq!(mean(&[&slow]), "9.0s");
+        assert_eq!(percentile(&[&slow]), "more");
+        let idle = json!({"call": {"count": 0, "sum": 0.0, "buckets": []}});
+        assert_eq!(
+            (mean(&[&idle]), percentile(&[&idle])),
+            ("-".to_owned(), "-".to_owned())
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Every misbehaviour that a plugin can show, put into one running peer after the other. Each costs what it must, and the
 //! peer serves again as soon as its configuration is good again.
 
-use crate::harness::{LIBRARY, filter, library_dir};
+use crate::harness::{LIBRARY, endorses_and_validates, filter, library_dir};
 use core_config::Override;
 use peer::dev::network::{Network, NetworkSpec};
 use serde_json::{Value, json};
@@ -32,10 +32,12 @@ impl Peer {
         fs::create_dir(&config).unwrap();
         fs::create_dir(folder.path().join("plugins")).unwrap();
         write(&config, &good(), folder.path());
+        let mut overrides = vec![Override::new("peer.handlers.platforms", json!([]), "test")];
+        overrides.extend(endorses_and_validates());
         let spec = NetworkSpec {
             tls: false,
+            overrides,
             variables: vec![("FABRIC_CFG_PATH".to_owned(), config.display().to_string())],
-            overrides: vec![Override::new("peer.handlers.platforms", json!([]), "test")],
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         };
         let network = Network::start(spec).await.unwrap();
@@ -89,12 +91,19 @@ fn write(config: &Path, handlers: &Value, folder: &Path) {
     fs::write(config.join("core.yaml"), document.to_string()).unwrap();
 }
 
+/// The machine may be busy with something else.
+fn patient() -> Value {
+    let mut entry = filter("good", "pass");
+    entry["timeoutMs"] = json!(60_000);
+    entry
+}
+
 fn good() -> Value {
-    json!({"authFilters": [filter("good", "pass")], "decorators": []})
+    json!({"authFilters": [patient()], "decorators": []})
 }
 
 fn filters(bad: Value) -> Value {
-    json!({"authFilters": [filter("good", "pass"), bad], "decorators": []})
+    json!({"authFilters": [patient(), bad], "decorators": []})
 }
 
 fn decorator(bad: Value) -> Value {

@@ -197,7 +197,7 @@ async fn a_chaincode_that_goes_before_ready_is_not_registered() {
     let mut wire = Wire::open(&bench, 1);
     wire.send(register("mycc:1.0")).await;
     let text = "received error while sending message, ending chaincode support stream: \
-                [] error sending READY: the chaincode does not read (phase register)";
+                [] error sending READY: the chaincode does not read";
     let launching = async {
         loop {
             match bench.support.registry().launch("mycc:1.0") {
