@@ -117,7 +117,7 @@ async fn one_that_panics_is_switched_off() {
         let error = endorse(&registry, "special").await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "endorsement plugin special is switched off for a while after repeated failures"
+            "endorsement plugin special is in quarantine after repeated failures"
         );
         assert_eq!((stats(&registry).panics, stats(&registry).refused), (5, 1));
     }

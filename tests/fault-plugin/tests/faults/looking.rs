@@ -35,7 +35,15 @@ fn a_library_tells_everything_without_being_run() {
         (manifest.name.as_str(), manifest.version.as_str()),
         ("Fault", env!("CARGO_PKG_VERSION"))
     );
-    assert_eq!(manifest.kinds, [Kind::AuthFilter, Kind::Decorator]);
+    assert_eq!(
+        manifest.kinds,
+        [
+            Kind::AuthFilter,
+            Kind::Decorator,
+            Kind::Endorsement,
+            Kind::Validation
+        ]
+    );
     assert_eq!(manifest.api, "1.1");
     assert_eq!(manifest.description.as_deref(), Some("Misbehaves as configured."));
     assert_eq!(

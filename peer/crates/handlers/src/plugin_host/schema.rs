@@ -30,7 +30,7 @@ impl Schema {
 
     /// Checks the `config` that stands at `at`, for example `peer.handlers.authFilters[2].config`.
     pub(crate) fn check(&self, plugin: &str, config: &Value, at: &str) -> Result<(), LoadError> {
-        let faults: Vec<String> = self
+        let mut faults: Vec<String> = self
             .validator
             .iter_errors(config)
             .flat_map(|error| self.describe(&error, at))
@@ -39,6 +39,8 @@ impl Schema {
         if faults.is_empty() {
             return Ok(());
         }
+        // the order of keys depends on what else is built into the program
+        faults.sort();
         Err(LoadError::Config {
             expected: self.expected(plugin),
             found: faults.join("; "),
