@@ -200,7 +200,7 @@ fn plugins_of_every_kind_are_written_built_and_used_without_this_workspace() {
     let mut handlers = json!({ "requirePins": true });
     for (template, name, section) in PLUGINS {
         let library = workshop.build(template, name);
-        let sha256 = good(&workshop, name, &text(&library), &chaincode);
+        let sha256 = good(&workshop, template, name, &text(&library), &chaincode);
         let config = fs::read_to_string(workshop.path(name).join("config.json")).unwrap();
         let config: Value = serde_json::from_str(&config).unwrap();
         let entry = json!({ "name": name, "sha256": sha256, "config": config });
@@ -240,7 +240,7 @@ fn plugins_of_every_kind_are_written_built_and_used_without_this_workspace() {
 }
 
 /// Asserts that a library is what the peer wants, and returns its hash.
-fn good(workshop: &Workshop, name: &str, library: &str, chaincode: &Path) -> Value {
+fn good(workshop: &Workshop, template: &str, name: &str, library: &str, chaincode: &Path) -> Value {
     let manifest = workshop.json(&["plugin", "inspect", library]);
     assert_eq!(
         (&manifest["name"], &manifest["refusal"]),
@@ -251,10 +251,17 @@ fn good(workshop: &Workshop, name: &str, library: &str, chaincode: &Path) -> Val
         (&json!(false), &json!("object"))
     );
     let config = format!("@{}", text(&workshop.path(name).join("config.json")));
+    let kind = if template == "around" {
+        "auth-filter"
+    } else {
+        template
+    };
     let report = workshop.json(&[
         "plugin",
         "test",
         library,
+        "--kind",
+        kind,
         "--config",
         &config,
         "--sources",

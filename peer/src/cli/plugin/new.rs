@@ -339,7 +339,15 @@ mod tests {
             assert_eq!(schema["additionalProperties"], false, "{kind:?}");
             serde_json::from_str::<serde_json::Value>(&files["config.json"]).unwrap();
             assert!(files["src/lib.rs"].contains("name: \"some-thing\""));
-            assert!(files["README.md"].contains("libsome_thing.so"));
+            let readme = &files["README.md"];
+            assert!(readme.contains("libsome_thing.so"));
+            let entry = readme.split("```yaml\n").nth(1).unwrap();
+            let entry = entry.split("```").next().unwrap();
+            assert!(
+                entry.contains(&format!("\n    {}:\n", kind.words().section))
+                    && entry.contains("name: some-thing\n"),
+                "{kind:?} {entry}"
+            );
         }
     }
 
