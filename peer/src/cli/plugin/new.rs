@@ -330,10 +330,8 @@ mod tests {
         for kind in Template::value_variants() {
             let files = files(*kind, "some-thing", &api()).unwrap();
             for (name, content) in &files {
-                assert!(
-                    !content.contains("{{") && !content.contains("}}"),
-                    "{kind:?} {name}"
-                );
+                // JSON may end with two of the others
+                assert!(!content.contains("{{"), "{kind:?} {name}");
             }
             let schema: serde_json::Value = serde_json::from_str(&files["config.schema.json"]).unwrap();
             assert_eq!(schema["additionalProperties"], false, "{kind:?}");
