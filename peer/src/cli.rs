@@ -541,6 +541,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   peer plugin new auth-filter org-allow
+  peer plugin new validation creators
   peer plugin new platform lua --path ~/src/platform-lua --api ~/src/plugin-api")]
     New(plugin::new::NewArgs),
     /// Run the conformance kit against a library: order, determinism, empty and 10 MiB input, garbage, panics, leaks,

@@ -6,18 +6,37 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use flate2::read::GzDecoder;
-use integration::binaries::{peer_binary, root, target_dir};
+use integration::binaries::{peer_binary, plugin_dir, root, target_dir};
 use serde_json::{Value, json};
 
 use crate::dev::Dev;
 
-/// Template, name, and the list of `peer.handlers` that it goes to.
-const PLUGINS: [(&str, &str, &str); 4] = [
+/// Template, name, and the list or map of `peer.handlers` that it goes to.
+const PLUGINS: [(&str, &str, &str); 6] = [
     ("auth-filter", "org-allow", "authFilters"),
     ("around", "watch", "authFilters"),
     ("decorator", "facts", "decorators"),
     ("platform", "program", "platforms"),
+    ("endorsement", "listed", "endorsers"),
+    ("validation", "creators", "validators"),
 ];
+/// What system chaincode needs of the shipped plugins: map, key, plugin and library.
+const DEFAULTS: [(&str, &str, &str, &str); 2] = [
+    (
+        "endorsers",
+        "escc",
+        "DefaultEndorsement",
+        "libdefault_endorsement.so",
+    ),
+    (
+        "validators",
+        "vscc",
+        "DefaultValidation",
+        "libdefault_validation.so",
+    ),
+];
+/// A second entry of the validation plugin, which lets only another organisation's transactions count.
+const STRANGERS: &str = "strangers";
 
 /// Where somebody writes plugins. Kept between runs, so that what they depend on is built once.
 struct Workshop(PathBuf);
@@ -179,55 +198,81 @@ fn plugins_of_every_kind_are_written_built_and_used_without_this_workspace() {
     workshop.unpack_api();
     let chaincode = workshop.chaincode();
     let mut handlers = json!({ "requirePins": true });
-    for (template, name, list) in PLUGINS {
-        let library = text(&workshop.build(template, name));
-        let manifest = workshop.json(&["plugin", "inspect", &library]);
-        assert_eq!(
-            (&manifest["name"], &manifest["refusal"]),
-            (&json!(name), &json!(null))
-        );
-        assert_eq!(
-            (&manifest["debug"], &manifest["configSchema"]["type"]),
-            (&json!(false), &json!("object"))
-        );
-        let config = format!("@{}", text(&workshop.path(name).join("config.json")));
-        let report = workshop.json(&[
-            "plugin",
-            "test",
-            &library,
-            "--config",
-            &config,
-            "--sources",
-            &text(&chaincode),
-        ]);
-        assert_eq!(
-            (&report["failed"], &report["skipped"]),
-            (&json!(0), &json!(0)),
-            "{report}"
-        );
+    for (template, name, section) in PLUGINS {
+        let library = workshop.build(template, name);
+        let sha256 = good(&workshop, template, name, &text(&library), &chaincode);
         let config = fs::read_to_string(workshop.path(name).join("config.json")).unwrap();
         let config: Value = serde_json::from_str(&config).unwrap();
-        let entry = json!({ "name": name, "sha256": manifest["sha256"], "config": config });
-        match handlers[list].as_array_mut() {
-            Some(entries) => entries.push(entry),
-            None => handlers[list] = json!([entry]),
+        let entry = json!({ "name": name, "sha256": sha256, "config": config });
+        if matches!(section, "endorsers" | "validators") {
+            handlers[section][name] = entry;
+            handlers[section][name]["library"] = json!(library.file_name().unwrap().to_str());
+        } else if let Some(entries) = handlers[section].as_array_mut() {
+            entries.push(entry);
+        } else {
+            handlers[section] = json!([entry]);
         }
     }
     handlers["authFilters"][1]["config"]["maxResponseBytes"] = json!(200_000);
+    handlers["validators"][STRANGERS] = handlers["validators"]["creators"].clone();
+    handlers["validators"][STRANGERS]["config"] = json!({ "creators": ["Org2MSP"] });
+    for (section, key, name, library) in DEFAULTS {
+        let installed = workshop.path("plugins").join(library);
+        fs::copy(plugin_dir().join(library), &installed).unwrap();
+        let manifest = workshop.json(&["plugin", "inspect", &text(&installed)]);
+        handlers[section][key] = json!({ "name": name, "sha256": manifest["sha256"] });
+    }
     workshop.configure(&handlers);
+    let entries = PLUGINS.len() + DEFAULTS.len() + 1;
     let verified = workshop.json(&["plugin", "verify"]);
     assert_eq!(
         verified["entries"].as_array().unwrap().len(),
-        PLUGINS.len(),
+        entries,
         "{verified}"
     );
     assert_eq!(
         workshop.json(&["plugin", "list"]).as_array().unwrap().len(),
-        PLUGINS.len()
+        entries
     );
 
     a_slip_is_found(&workshop, handlers);
-    an_unknown_language_is_used(&workshop, &chaincode);
+    they_are_used(&workshop, &chaincode);
+}
+
+/// Asserts that a library is what the peer wants, and returns its hash.
+fn good(workshop: &Workshop, template: &str, name: &str, library: &str, chaincode: &Path) -> Value {
+    let manifest = workshop.json(&["plugin", "inspect", library]);
+    assert_eq!(
+        (&manifest["name"], &manifest["refusal"]),
+        (&json!(name), &json!(null))
+    );
+    assert_eq!(
+        (&manifest["debug"], &manifest["configSchema"]["type"]),
+        (&json!(false), &json!("object"))
+    );
+    let config = format!("@{}", text(&workshop.path(name).join("config.json")));
+    let kind = if template == "around" {
+        "auth-filter"
+    } else {
+        template
+    };
+    let report = workshop.json(&[
+        "plugin",
+        "test",
+        library,
+        "--kind",
+        kind,
+        "--config",
+        &config,
+        "--sources",
+        &text(chaincode),
+    ]);
+    assert_eq!(
+        (&report["failed"], &report["skipped"]),
+        (&json!(0), &json!(0)),
+        "{report}"
+    );
+    manifest["sha256"].clone()
 }
 
 /// In the configuration, by looking as well as by loading; the good configuration is back afterwards.
@@ -251,10 +296,15 @@ fn a_slip_is_found(workshop: &Workshop, handlers: Value) {
     workshop.configure(&handlers);
 }
 
-fn an_unknown_language_is_used(workshop: &Workshop, chaincode: &Path) {
+fn they_are_used(workshop: &Workshop, chaincode: &Path) {
     let variables = workshop.variables();
     let variables = [0, 1].map(|index| (variables[index].0, variables[index].1.as_str()));
     let dev = Dev::of_language(chaincode, "native", "program", &variables);
+    an_unknown_language_is_used(&dev, chaincode, &variables);
+    definitions_choose_them(&dev, chaincode, &variables);
+}
+
+fn an_unknown_language_is_used(dev: &Dev, chaincode: &Path, variables: &[(&str, &str)]) {
     let put = dev.invoke("native", &["put", "a"]);
     assert_eq!(put["validationCode"], "VALID");
     assert_eq!(dev.query("native", &["get", "a"]), "v");
@@ -269,42 +319,7 @@ fn an_unknown_language_is_used(workshop: &Workshop, chaincode: &Path) {
     );
 
     // by hand, as a client with the same platform does it
-    let (path, file) = (text(chaincode), text(&dev.folder.path().join("other.cds")));
-    let packed = dev.peer_with(
-        &[
-            "chaincode",
-            "package",
-            "-n",
-            "other",
-            "-v",
-            "1",
-            "-l",
-            "Program",
-            "-p",
-            &path,
-            &file,
-        ],
-        &variables,
-    );
-    assert!(
-        packed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&packed.stderr)
-    );
-    dev.ok(&["chaincode", "install", &file]);
-    let deploy = [
-        "chaincode",
-        "instantiate",
-        "-C",
-        "mychannel",
-        "-n",
-        "other",
-        "-v",
-        "1",
-        "-l",
-        "program",
-    ];
-    dev.ok(&[&deploy[..], &["-c", r#"{"Args":["init"]}"#, "--waitForEvent"]].concat());
+    deploy(dev, chaincode, variables, "other", &[]);
     assert_eq!(dev.query("other", &["decoration", "tier"]), "gold");
 
     // a peer without the platform says which languages it has
@@ -319,14 +334,62 @@ fn an_unknown_language_is_used(workshop: &Workshop, chaincode: &Path) {
             "-l",
             "program2",
             "-p",
-            &path,
-            &file,
+            &text(chaincode),
+            "never.cds",
         ],
-        &variables,
+        variables,
     );
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(
         said.contains("Unknown chaincodeType: PROGRAM2 (loaded: PROGRAM)"),
         "{said}"
     );
+}
+
+/// Packs, installs and instantiates a chaincode, with further flags for its definition.
+fn deploy(dev: &Dev, chaincode: &Path, variables: &[(&str, &str)], name: &str, definition: &[&str]) {
+    let file = text(&dev.folder.path().join(format!("{name}.cds")));
+    let named = ["-n", name, "-v", "1", "-l", "Program"];
+    let package = [
+        &["chaincode", "package"],
+        &named[..],
+        &["-p", &text(chaincode), &file],
+    ];
+    let packed = dev.peer_with(&package.concat(), variables);
+    assert!(
+        packed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&packed.stderr)
+    );
+    dev.ok(&["chaincode", "install", &file]);
+    let instantiate = [
+        &["chaincode", "instantiate", "-C", "mychannel"],
+        &named[..],
+        &["-c", r#"{"Args":["init"]}"#, "--waitForEvent"],
+        definition,
+    ];
+    dev.ok(&instantiate.concat());
+}
+
+fn definitions_choose_them(dev: &Dev, chaincode: &Path, variables: &[(&str, &str)]) {
+    let own = ["-E", "listed", "-V", "creators"];
+    deploy(dev, chaincode, variables, "mycc", &own);
+    assert_eq!(dev.invoke("mycc", &["put", "a"])["validationCode"], "VALID");
+    assert_eq!(dev.query("mycc", &["get", "a"]), "v");
+
+    // the endorsement plugin has been asked: it refuses what its configuration does not list
+    deploy(dev, chaincode, variables, "unlisted", &own);
+    let refused = dev.query_refused("unlisted", &["put", "a"]);
+    assert!(
+        refused.contains("this peer does not endorse for this chaincode"),
+        "{refused}"
+    );
+
+    // and the validation plugin: what another configuration lets nobody here do is not done
+    deploy(dev, chaincode, variables, "foreign", &["-V", STRANGERS]);
+    let call = ["-n", "foreign", "-c", r#"{"Args":["put","a"]}"#, "--waitForEvent"];
+    let invalid = dev.refused(&[&["chaincode", "invoke", "-C", "mychannel"], &call[..]].concat());
+    assert!(invalid.contains("ENDORSEMENT_POLICY_FAILURE"), "{invalid}");
+    assert_eq!(dev.query("foreign", &["get", "a"]), "");
+    assert!(dev.log().contains("do not count here"), "{}", dev.log());
 }

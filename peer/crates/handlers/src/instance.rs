@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::task::JoinError;
+use tokio::task::{JoinError, unconstrained};
 use tracing::{Instrument as _, Span, debug_span, error, warn};
 
 /// Calls of one instance at the same time.
@@ -375,8 +375,9 @@ impl<T: Send + 'static> Instance<T> {
             // given up when it is dropped
             Some(mut running) => match answered.recv_timeout(self.timeout) {
                 Ok(said) => {
-                    // it leaves its thread right now, and must not count as one that hangs there
-                    let left: Result<_, JoinError> = block_on(&mut running.task);
+                    // it leaves its thread right now, and must not count as one that hangs there; unconstrained, since a
+                    // caller inside of a task would wait for ever once that task's budget is spent
+                    let left: Result<_, JoinError> = block_on(unconstrained(&mut running.task));
                     drop(left);
                     Ended::Answered(said.into())
                 }

@@ -1,27 +1,18 @@
 //! `peer plugin new`: writes a crate that builds and whose tests pass.
 
+mod template;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 
 use crate::cli::{Output, output};
 
-/// What a new plugin is to be. Each has a template below `new/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Template {
-    /// An auth filter: looks at every signed proposal.
-    AuthFilter,
-    /// An auth filter in one piece, around the rest of the chain.
-    Around,
-    /// A decorator: edits the input of chaincode.
-    Decorator,
-    /// A platform: teaches the peer a chaincode language.
-    Platform,
-}
+pub use template::Template;
 
 /// `peer plugin new …`
 #[derive(Clone, Debug, Args)]
@@ -38,74 +29,6 @@ pub struct NewArgs {
     /// this program.
     #[arg(long)]
     pub api: Option<PathBuf>,
-}
-
-/// A template's files and words.
-struct Words {
-    code: &'static str,
-    schema: &'static str,
-    config: &'static str,
-    description: &'static str,
-    /// The key in `peer.handlers`.
-    section: &'static str,
-    /// Shipped entries that its list has already, as lines of core.yaml.
-    shipped: &'static str,
-    features: &'static str,
-    dev_dependencies: &'static str,
-    more: &'static str,
-}
-
-const FILTERS: &str = "      # what the list has already stays in it; the order counts\n";
-
-impl Template {
-    fn words(self) -> Words {
-        let plain = Words {
-            code: "",
-            schema: "",
-            config: "",
-            description: "",
-            section: "authFilters",
-            shipped: FILTERS,
-            features: "",
-            dev_dependencies: "",
-            more: "",
-        };
-        match self {
-            Self::AuthFilter => Words {
-                code: include_str!("new/auth_filter.rs.in"),
-                schema: include_str!("new/auth_filter.schema.json.in"),
-                config: include_str!("new/auth_filter.json.in"),
-                description: "Lets only some organisations use the peer.",
-                ..plain
-            },
-            Self::Around => Words {
-                code: include_str!("new/around.rs.in"),
-                schema: include_str!("new/around.schema.json.in"),
-                config: include_str!("new/around.json.in"),
-                description: "Measures endorsements and withholds large responses.",
-                ..plain
-            },
-            Self::Decorator => Words {
-                code: include_str!("new/decorator.rs.in"),
-                schema: include_str!("new/decorator.schema.json.in"),
-                config: include_str!("new/decorator.json.in"),
-                description: "Tells chaincode who asks, and what the operator says.",
-                section: "decorators",
-                ..plain
-            },
-            Self::Platform => Words {
-                code: include_str!("new/platform.rs.in"),
-                schema: include_str!("new/platform.schema.json.in"),
-                config: include_str!("new/platform.json.in"),
-                description: "Chaincode that comes as an executable file.",
-                section: "platforms",
-                features: ", features = [\"packages\"]",
-                dev_dependencies: "\n[dev-dependencies]\nprost = \"0.14\"\ntempfile = \"3\"\n",
-                more: include_str!("new/platform.md.in"),
-                ..plain
-            },
-        }
-    }
 }
 
 /// What was made, as printed.
@@ -319,14 +242,15 @@ fn files(kind: Template, name: &str, api: &Api) -> Result<BTreeMap<&'static str,
     let filled = |template: &str| {
         [
             ("{{more}}", words.more),
+            ("{{entry}}", words.entry.trim_end()),
             ("{{crate}}", name),
             ("{{description}}", words.description),
             ("{{version}}", &api.version),
             ("{{features}}", words.features),
+            ("{{dependencies}}", words.dependencies),
             ("{{dev-dependencies}}", words.dev_dependencies),
             ("{{library}}", &library),
             ("{{section}}", words.section),
-            ("{{shipped}}", words.shipped),
             ("{{config}}", words.config.trim()),
             ("{{type}}", &chaincode_type),
             // last: it may have anything in it
@@ -368,6 +292,8 @@ fn write(path: &Path, files: &BTreeMap<&str, String>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     fn api() -> Api {
@@ -404,16 +330,22 @@ mod tests {
         for kind in Template::value_variants() {
             let files = files(*kind, "some-thing", &api()).unwrap();
             for (name, content) in &files {
-                assert!(
-                    !content.contains("{{") && !content.contains("}}"),
-                    "{kind:?} {name}"
-                );
+                // JSON may end with two of the others
+                assert!(!content.contains("{{"), "{kind:?} {name}");
             }
             let schema: serde_json::Value = serde_json::from_str(&files["config.schema.json"]).unwrap();
             assert_eq!(schema["additionalProperties"], false, "{kind:?}");
             serde_json::from_str::<serde_json::Value>(&files["config.json"]).unwrap();
             assert!(files["src/lib.rs"].contains("name: \"some-thing\""));
-            assert!(files["README.md"].contains("libsome_thing.so"));
+            let readme = &files["README.md"];
+            assert!(readme.contains("libsome_thing.so"));
+            let entry = readme.split("```yaml\n").nth(1).unwrap();
+            let entry = entry.split("```").next().unwrap();
+            assert!(
+                entry.contains(&format!("\n    {}:\n", kind.words().section))
+                    && entry.contains("name: some-thing\n"),
+                "{kind:?} {entry}"
+            );
         }
     }
 

@@ -67,6 +67,10 @@ pub enum KindArg {
     Decorator,
     /// Platforms.
     Platform,
+    /// Endorsement plugins.
+    Endorsement,
+    /// Validation plugins.
+    Validation,
 }
 
 impl From<KindArg> for Kind {
@@ -75,6 +79,8 @@ impl From<KindArg> for Kind {
             KindArg::AuthFilter => Self::AuthFilter,
             KindArg::Decorator => Self::Decorator,
             KindArg::Platform => Self::Platform,
+            KindArg::Endorsement => Self::Endorsement,
+            KindArg::Validation => Self::Validation,
         }
     }
 }
