@@ -103,7 +103,7 @@ async fn a_broken_configuration_changes_nothing_and_is_told() {
         ("peer: [", "configuration cannot be read again"),
         (
             r#"{"peer": {"handlers": {"authFilters": [{"name": "x", "libary": "y"}]}}}"#,
-            "did you mean library?",
+            "did you mean \"library\"?",
         ),
         (
             r#"{"peer": {"handlers": {"authFilters": [{"name": "Nobody"}]}}}"#,

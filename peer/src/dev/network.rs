@@ -365,6 +365,10 @@ mod tests {
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         };
         let mut prepared = prepare(spec).unwrap();
+        // no plugin has been built for this test
+        for map in ["endorsers", "validators"] {
+            prepared.config.peer.handlers[map] = serde_json::json!({});
+        }
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         prepared.config.peer.listen_address = taken.local_addr().unwrap().to_string();
         prepared.listeners.peer = None;

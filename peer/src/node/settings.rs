@@ -495,7 +495,7 @@ mod tests {
             "peer.tls: error loading TLS root certificate",
             "orderer.tls: error loading TLS key",
             "Cannot run peer because the local MSP in",
-            "1 plugin(s) refused\n  peer.handlers.authFilters[0] (name \"NoSuchPlugin\")",
+            "3 plugin(s) refused\n  peer.handlers.authFilters[0] (name \"NoSuchPlugin\")",
         ] {
             assert!(
                 faults.iter().any(|fault| fault.starts_with(expected)),
