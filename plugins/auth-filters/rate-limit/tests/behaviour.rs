@@ -203,7 +203,7 @@ fn a_wrong_configuration_is_refused_when_the_peer_starts() {
         ),
         (
             json!({ "rules": [{ "name": "a", "by": [], "rate": 0 }] }),
-            "config.rules.0.rate",
+            "config.rules[0].rate",
         ),
         (
             json!({ "rules": [{ "name": "a", "by": [], "rate": 1, "match": { "org": "x" } }] }),
