@@ -152,6 +152,15 @@ async fn each_call_has_a_span_below_that_of_its_proposal() {
         r#"proposal/plugin instance="d" kind="decorators" hook="decorate""#,
         r#"proposal/plugin instance="e" kind="decorators" hook="decorate""#,
     ];
-    assert_eq!(spans("debug").await, expected);
+    // tests beside this one set subscribers of their own, and what tracing remembers of interests is the process'
+    let mut seen = spans("debug").await;
+    for _again in 0..20 {
+        if seen == expected {
+            break;
+        }
+        tracing::callsite::rebuild_interest_cache();
+        seen = spans("debug").await;
+    }
+    assert_eq!(seen, expected);
     assert_eq!(spans("info").await, [""; 0], "nobody looks");
 }
