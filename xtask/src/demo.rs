@@ -272,7 +272,7 @@ fn main_job(network: &Network, demo: Demo) -> Result<String> {
     let mut lines = vec![String::new(), "plugins loaded as shared libraries:".to_owned()];
     for plugin in plugins.as_array().into_iter().flatten() {
         lines.push(format!(
-            "  {:<12} {:<18} {}",
+            "  {:<18} {:<18} {}",
             text(&plugin["kind"]),
             text(&plugin["name"]),
             text(&plugin["file"])
