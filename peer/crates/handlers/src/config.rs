@@ -87,13 +87,13 @@ pub struct Entry {
     /// What a failed call means; the choice depends on the kind.
     #[serde(default)]
     pub on_error: Option<OnError>,
-    /// For which proposals the entry is there; all without it. Not for platforms.
+    /// For which proposals the entry is there; all without it. For auth filters and decorators.
     #[serde(default, rename = "match", deserialize_with = "null_is_default")]
     pub applies_to: Match,
-    /// Whether its word counts. Not for platforms.
+    /// Whether its word counts. For auth filters and decorators.
     #[serde(default)]
     pub mode: Mode,
-    /// When repeated failures switch it off for a while, and what happens then. Not for platforms.
+    /// When repeated failures switch it off for a while, and what happens then. Not for platforms and validators.
     #[serde(default, deserialize_with = "null_is_default")]
     pub quarantine: Quarantine,
     /// Any value, handed to the plugin as JSON. That of a platform may have the key `chaincodes`, which the plugin
