@@ -48,7 +48,8 @@ async fn what_hangs_in_a_thread_is_counted_until_it_ends() {
 async fn what_waits_elsewhere_or_has_not_begun_does_not_hang() {
     let threads = Threads::new("t", Shape::Futures);
     drop(threads.spawn(std::future::pending::<()>()).unwrap());
-    assert_eq!(threads.stuck(), 0);
+    // it may be on its thread for the moment of a poll when it is given up
+    eventually(|| threads.stuck() == 0).await;
     let blocking = Threads::new("t", Shape::Blocking(1));
     let (release, go_on) = mpsc::channel::<()>();
     let first = blocking.spawn_blocking(move || go_on.recv().ok()).unwrap();
