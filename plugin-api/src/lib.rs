@@ -166,6 +166,7 @@
 
 mod around;
 mod auth;
+pub mod chaincode_name;
 mod decoration;
 mod endorsement;
 mod error;

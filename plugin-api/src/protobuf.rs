@@ -1,6 +1,7 @@
 //! Decoding what Go's decoder takes and prost does not: a known field that arrives with another wire type is an
-//! unknown field to Go, and an error to prost. The peers of a channel must agree on what a transaction says, so a
-//! validation plugin decodes here what clients have sent. Everything else that prost refuses, Go refuses too.
+//! unknown field to Go, and an error to prost. The peers of a channel must agree on what a transaction says, so whoever
+//! judges transactions, the peer or a validation plugin, decodes here what clients have sent. Everything else that prost
+//! refuses, Go refuses too.
 
 use std::collections::HashMap;
 

@@ -13,7 +13,7 @@ use handlers::Registry;
 use integration::binaries::plugin_dir;
 use peer::node::validators::ValidatorPlugins;
 use prost::Message;
-use protos::common::{Capabilities, Capability, Envelope};
+use protos::common::Envelope;
 use protos::new_block;
 use protos::peer::{ChaincodeData, TxValidationCode as Code};
 use serde_json::json;
@@ -42,16 +42,7 @@ fn validators() -> &'static [TxValidator; 2] {
 
 /// The same organisations with other application capabilities.
 fn with_capabilities(names: &[&str]) -> Arc<Bundle> {
-    let present = network().bundle(CHANNEL);
-    let mut config = present.config().clone();
-    let group = config.channel_group.as_mut().unwrap();
-    let values = &mut group.groups.get_mut("Application").unwrap().values;
-    let capabilities = names
-        .iter()
-        .map(|name| ((*name).to_owned(), Capability {}))
-        .collect();
-    values.get_mut("Capabilities").unwrap().value = Capabilities { capabilities }.encode_to_vec().into();
-    Arc::new(Bundle::from_config(CHANNEL, &config).unwrap())
+    Arc::new(network().bundle_with_capabilities(CHANNEL, names))
 }
 
 /// The network's own configuration.

@@ -7,6 +7,8 @@
 
 mod action_context;
 mod block;
+// one file in two crates: plugins see plugin-api alone, and the committer nothing of the plugin contract
+#[path = "../../../../plugin-api/src/chaincode_name.rs"]
 mod chaincode_names;
 mod definitions;
 mod envelope;

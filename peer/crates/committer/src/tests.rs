@@ -9,7 +9,7 @@ use bytes::Bytes;
 use channelconfig::Bundle;
 use prost::Message;
 use protos::TxId;
-use protos::common::{Capabilities, Capability, Envelope};
+use protos::common::Envelope;
 use protos::new_block;
 use protos::peer::TxValidationCode as Code;
 
@@ -26,16 +26,7 @@ fn network() -> &'static TestNetwork {
 
 /// The same organisations with other application capabilities.
 fn with_capabilities(names: &[&str]) -> Arc<Bundle> {
-    let present = network().bundle(CHANNEL);
-    let mut config = present.config().clone();
-    let group = config.channel_group.as_mut().unwrap();
-    let values = &mut group.groups.get_mut("Application").unwrap().values;
-    let capabilities = names
-        .iter()
-        .map(|name| ((*name).to_owned(), Capability {}))
-        .collect();
-    values.get_mut("Capabilities").unwrap().value = Capabilities { capabilities }.encode_to_vec().into();
-    Arc::new(Bundle::from_config(CHANNEL, &config).unwrap())
+    Arc::new(network().bundle_with_capabilities(CHANNEL, names))
 }
 
 /// The network's own configuration.

@@ -7,7 +7,6 @@
 mod endorsements;
 mod lscc;
 mod messages;
-mod names;
 mod refusal;
 mod written;
 

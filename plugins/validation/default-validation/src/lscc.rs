@@ -7,11 +7,11 @@ use crate::messages::{
     ChaincodeData, ChaincodeDeploymentSpec, ChaincodeId, ChaincodeInvocationSpec, ChaincodeProposalPayload,
     KvRwSet, KvWrite,
 };
-use crate::names::{is_reserved_name, is_valid_name, is_valid_version};
 use crate::refusal::Refusal;
 use crate::written::namespaces;
 use bytes::Bytes;
 use plugin_api::ValidationAction;
+use plugin_api::chaincode_name::{is_reserved_name, is_valid_name, is_valid_version};
 use plugin_api::protobuf::decode_as_go;
 
 /// The namespace that definitions are kept in, which is its chaincode's name.

@@ -153,6 +153,21 @@ impl TestNetwork {
         Bundle::from_config_block(&self.genesis(channel)).expect("bundle")
     }
 
+    /// The same with other application capabilities.
+    #[must_use]
+    pub fn bundle_with_capabilities(&self, channel: &str, names: &[&str]) -> Bundle {
+        let mut config = self.bundle(channel).config().clone();
+        let group = config.channel_group.as_mut().expect("channel group");
+        let application = group.groups.get_mut("Application").expect("application group");
+        let capabilities = names
+            .iter()
+            .map(|name| ((*name).to_owned(), Capability {}))
+            .collect();
+        let value = application.values.get_mut("Capabilities").expect("capabilities");
+        value.value = Capabilities { capabilities }.encode_to_vec().into();
+        Bundle::from_config(channel, &config).expect("bundle")
+    }
+
     /// The next block of a chain, signed by the orderer.
     #[must_use]
     pub fn block_after(&self, previous: &BlockHeader, envelopes: &[Envelope]) -> Block {

@@ -1,4 +1,4 @@
-//! What a chaincode may be called (Fabric core/scc/lscc).
+//! What a chaincode may be called, for whoever judges definitions (Fabric core/scc/lscc).
 
 /// The names of system chaincodes of every release: no user chaincode may have one.
 const RESERVED: [&str; 5] = ["cscc", "escc", "lscc", "qscc", "vscc"];
