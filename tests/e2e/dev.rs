@@ -1,5 +1,6 @@
 //! A `peer dev` of its own process.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,6 +13,7 @@ use crate::lines::Lines;
 
 /// A running network; dropping it stops the process.
 pub struct Dev {
+    program: PathBuf,
     process: Child,
     lines: Lines,
     pub ready: Value,
@@ -37,6 +39,7 @@ impl Dev {
     pub fn start_configured(source: &Path, name: &str, folder: TempDir, variables: &[(&str, &str)]) -> Self {
         let source = source.to_str().unwrap();
         Self::launch(
+            peer_binary(),
             &["--lang", "node", "--name", name, "--chaincode", source],
             folder,
             variables,
@@ -47,13 +50,21 @@ impl Dev {
     pub fn detecting(chaincode: &str, variables: &[(&str, &str)]) -> Self {
         let source = root().join("tests/chaincode").join(chaincode);
         let args = ["--chaincode", source.to_str().unwrap()];
-        Self::launch(&args, tempfile::tempdir().unwrap(), variables)
+        Self::launch(peer_binary(), &args, tempfile::tempdir().unwrap(), variables)
     }
 
-    /// Starts a network without TLS and with chaincode in some language.
-    pub fn of_language(source: &Path, name: &str, lang: &str, variables: &[(&str, &str)]) -> Self {
+    /// Starts a network of another build of the peer, which runs the commands as well, without TLS and with chaincode
+    /// in some language.
+    pub fn of_program(
+        program: PathBuf,
+        source: &Path,
+        name: &str,
+        lang: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let source = source.to_str().unwrap();
         Self::launch(
+            program,
             &["--no-tls", "--lang", lang, "--name", name, "--chaincode", source],
             tempfile::tempdir().unwrap(),
             variables,
@@ -62,11 +73,11 @@ impl Dev {
 
     /// Starts a network without chaincode.
     pub fn network(variables: &[(&str, &str)]) -> Self {
-        Self::launch(&[], tempfile::tempdir().unwrap(), variables)
+        Self::launch(peer_binary(), &[], tempfile::tempdir().unwrap(), variables)
     }
 
-    fn launch(args: &[&str], folder: TempDir, variables: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(peer_binary())
+    fn launch(program: PathBuf, args: &[&str], folder: TempDir, variables: &[(&str, &str)]) -> Self {
+        let mut process = Command::new(&program)
             .args(["dev", "--port", "0", "--orderer-port", "0", "--output", "json"])
             .args(args)
             .arg("--dir")
@@ -87,6 +98,7 @@ impl Dev {
         let ready = serde_json::from_str(&line)
             .unwrap_or_else(|_| panic!("peer dev did not come up:\n{}", lines.rest()));
         Self {
+            program,
             process,
             lines,
             ready,
@@ -111,7 +123,7 @@ impl Dev {
 
     /// The same with further variables.
     pub fn peer_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
-        let mut command = Command::new(peer_binary());
+        let mut command = Command::new(&self.program);
         command
             .args(args)
             .args(["--output", "json"])
@@ -238,4 +250,32 @@ pub fn are_here(programs: &[(&str, &str)]) -> bool {
         eprintln!("skipped: not installed: {}", missing.join(", "));
     }
     missing.is_empty()
+}
+
+/// Writes a chaincode's files into a folder of a network's own.
+pub fn source(dev: &Dev, folder: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = dev.folder.path().join(folder);
+    for (name, content) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+/// `peer chaincode install` of version 1 from its source.
+pub fn install<'a>(name: &'a str, lang: &'a str, folder: &'a Path) -> [&'a str; 10] {
+    let path = folder.to_str().unwrap();
+    [
+        "chaincode",
+        "install",
+        "-n",
+        name,
+        "-v",
+        "1",
+        "-l",
+        lang,
+        "-p",
+        path,
+    ]
 }

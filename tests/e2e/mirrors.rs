@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::dev::{Dev, are_here};
+use crate::dev::{Dev, are_here, install, source};
 use crate::file_server::FileServer;
 use crate::gradle::gradle_is_here;
 use crate::npm_registry::files_holding;
@@ -16,32 +16,6 @@ const USER: &str = "builder";
 const PASSWORD: &str = "s3&cr<e>t'\"q\\x";
 /// Without what ends a word in a netrc.
 const TOKEN: &str = "t0ken-of-netrc";
-
-fn source(dev: &Dev, folder: &str, files: &[(&str, &str)]) -> PathBuf {
-    let folder = dev.folder.path().join(folder);
-    for (name, content) in files {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    folder
-}
-
-fn install<'a>(name: &'a str, lang: &'a str, folder: &'a Path) -> [&'a str; 10] {
-    let path = folder.to_str().unwrap();
-    [
-        "chaincode",
-        "install",
-        "-n",
-        name,
-        "-v",
-        "1",
-        "-l",
-        lang,
-        "-p",
-        path,
-    ]
-}
 
 fn network(platforms: &Value) -> Dev {
     Dev::network(&[

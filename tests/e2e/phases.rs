@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 
-use crate::dev::{Dev, are_here, node_is_here};
+use crate::dev::{Dev, are_here, install, node_is_here, source};
 use crate::docker::{OnEngine, docker_is_here};
 
 /// An address where nobody listens.
@@ -32,32 +32,6 @@ fn network(runtime: &str) -> Dev {
         ("CORE_CHAINCODE_STARTUPTIMEOUT", "5s"),
         ("CORE_PEER_HANDLERS_PLATFORMS", &platforms.to_string()),
     ])
-}
-
-fn source(dev: &Dev, folder: &str, files: &[(&str, &str)]) -> PathBuf {
-    let folder = dev.folder.path().join(folder);
-    for (name, content) in files {
-        let path = folder.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    folder
-}
-
-fn install<'a>(name: &'a str, lang: &'a str, folder: &'a Path) -> [&'a str; 10] {
-    let path = folder.to_str().unwrap();
-    [
-        "chaincode",
-        "install",
-        "-n",
-        name,
-        "-v",
-        "1",
-        "-l",
-        lang,
-        "-p",
-        path,
-    ]
 }
 
 /// Installs what does not build; the error must name that phase, and hold Fabric's text and the reason.

@@ -1,12 +1,11 @@
 //! Plugins from outside: crates that `peer plugin new` writes, which know nothing but a packaged copy of plugin-api, built
-//! by cargo on their own, and used by the peer as it is.
+//! by cargo on their own, and used by the peer as it is installed: the tree of `cargo xtask dist`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use flate2::read::GzDecoder;
-use integration::binaries::{peer_binary, plugin_dir, root, target_dir};
+use integration::binaries::{root, target_dir};
 use serde_json::{Value, json};
 
 use crate::dev::Dev;
@@ -44,7 +43,7 @@ struct Workshop(PathBuf);
 impl Workshop {
     fn open() -> Self {
         let workshop = Self(target_dir().join("third-party"));
-        for name in ["plugin-api", "plugins", "chaincode", "config"]
+        for name in ["plugins", "chaincode", "config"]
             .into_iter()
             .chain(PLUGINS.map(|(_, name, _)| name))
         {
@@ -60,62 +59,24 @@ impl Workshop {
         self.0.join(name)
     }
 
-    /// Unpacks what would be published.
-    fn unpack_api(&self) {
-        let packed = self.path("packed");
+    /// Builds the peer in release mode and lays it out as an operator has it, with the packaged plugin-api.
+    fn install_peer(&self) {
         let mut cargo = cargo(root());
-        cargo
-            .args([
-                "package",
-                "--package",
-                "plugin-api",
-                "--no-verify",
-                "--allow-dirty",
-                "--offline",
-            ])
-            .arg("--target-dir")
-            .arg(&packed);
-        done(&mut cargo);
-        let files = fs::read_dir(packed.join("package")).unwrap().flatten();
-        let package = files
-            .map(|file| file.path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "crate"))
-            .unwrap();
-        let unpacked = self.path("unpacked");
-        fs::remove_dir_all(&unpacked).ok();
-        tar::Archive::new(GzDecoder::new(fs::File::open(&package).unwrap()))
-            .unpack(&unpacked)
-            .unwrap();
-        let folder = fs::read_dir(&unpacked).unwrap().flatten().next().unwrap().path();
-        fs::rename(folder, self.path("plugin-api")).unwrap();
-        fs::remove_dir_all(packed.join("package")).unwrap();
+        done(cargo.args(["xtask", "dist", "--to"]).arg(self.path("installed")));
+    }
+
+    /// A part of what is installed.
+    fn installed(&self, name: &str) -> PathBuf {
+        self.path("installed").join(name)
     }
 
     /// Writes, tests and builds one plugin; returns the library where the peer finds it.
     fn build(&self, template: &str, name: &str) -> PathBuf {
         let folder = self.path(name);
-        let (folder_text, api) = (text(&folder), text(&self.path("plugin-api")));
-        let said = self.peer(&[
-            "plugin",
-            "new",
-            template,
-            name,
-            "--path",
-            &folder_text,
-            "--api",
-            &api,
-        ]);
+        let new = ["plugin", "new", template, name, "--path", &text(&folder)];
+        let said = self.peer(&new);
         assert!(said.contains("peer plugin test"), "{said}");
-        let again = self.run(&[
-            "plugin",
-            "new",
-            template,
-            name,
-            "--path",
-            &folder_text,
-            "--api",
-            &api,
-        ]);
+        let again = self.run(&new);
         assert_eq!(again.status.code(), Some(1), "a folder that exists is left alone");
         // the versions that this machine has
         fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
@@ -131,7 +92,7 @@ impl Workshop {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut peer = Command::new(peer_binary());
+        let mut peer = Command::new(self.installed("bin/peer"));
         peer.args(args).envs(self.variables());
         peer.output().unwrap()
     }
@@ -195,7 +156,7 @@ fn done(command: &mut Command) {
 #[test]
 fn plugins_of_every_kind_are_written_built_and_used_without_this_workspace() {
     let workshop = Workshop::open();
-    workshop.unpack_api();
+    workshop.install_peer();
     let chaincode = workshop.chaincode();
     let mut handlers = json!({ "requirePins": true });
     for (template, name, section) in PLUGINS {
@@ -218,7 +179,7 @@ fn plugins_of_every_kind_are_written_built_and_used_without_this_workspace() {
     handlers["validators"][STRANGERS]["config"] = json!({ "creators": ["Org2MSP"] });
     for (section, key, name, library) in DEFAULTS {
         let installed = workshop.path("plugins").join(library);
-        fs::copy(plugin_dir().join(library), &installed).unwrap();
+        fs::copy(workshop.installed("plugins").join(library), &installed).unwrap();
         let manifest = workshop.json(&["plugin", "inspect", &text(&installed)]);
         handlers[section][key] = json!({ "name": name, "sha256": manifest["sha256"] });
     }
@@ -299,7 +260,8 @@ fn a_slip_is_found(workshop: &Workshop, handlers: Value) {
 fn they_are_used(workshop: &Workshop, chaincode: &Path) {
     let variables = workshop.variables();
     let variables = [0, 1].map(|index| (variables[index].0, variables[index].1.as_str()));
-    let dev = Dev::of_language(chaincode, "native", "program", &variables);
+    let peer = workshop.installed("bin/peer");
+    let dev = Dev::of_program(peer, chaincode, "native", "program", &variables);
     an_unknown_language_is_used(&dev, chaincode, &variables);
     definitions_choose_them(&dev, chaincode, &variables);
 }

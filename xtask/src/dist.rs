@@ -18,10 +18,10 @@ const MARKER: &str = ".fabric-peer-dist";
 /// The operator's own once it is there.
 const CONFIG: &str = "config/core.yaml";
 
-/// Builds with stripped symbols and lays out `bin/`, `plugins/`, `plugin-api/` and `config/`.
+/// Builds in release mode and lays out `bin/`, `plugins/`, `plugin-api/` and `config/`.
 pub fn run(to: &Path) -> Result<()> {
     let to = root().join(to);
-    let config = lay_out("dist", &to)?;
+    let config = lay_out("release", &to)?;
     let note = match config {
         Config::Written => "",
         Config::Kept => " (yours, kept; this version's is config/core.yaml.new)",
@@ -36,6 +36,20 @@ pub fn run(to: &Path) -> Result<()> {
 /// Builds the peer and the plugins with a cargo profile and copies them to `to`.
 pub fn lay_out(profile: &str, to: &Path) -> Result<Config> {
     let target = Target::open(to)?;
+    let plugins = build(profile)?;
+    let built = target_dir()?.join(if profile == "dev" { "debug" } else { profile });
+    let mut files = vec![(built.join("peer"), "bin/peer".to_owned())];
+    files.extend(plugins.iter().map(|plugin| {
+        let name = format!("plugins/{}", plugin.library);
+        (built.join(&plugin.library), name)
+    }));
+    files.extend(plugin_api()?);
+    target.fill(&files)?;
+    target.configure(&root().join(CONFIG))
+}
+
+/// Builds the peer and the plugins with a cargo profile.
+pub fn build(profile: &str) -> Result<Vec<PluginPackage>> {
     let plugins = plugin_packages()?;
     announce(&format!(
         "building the peer and {} plugins (profile {profile})",
@@ -46,15 +60,7 @@ pub fn lay_out(profile: &str, to: &Path) -> Result<Config> {
         build.args(["--package", &plugin.package]);
     }
     steps::run(&mut build)?;
-    let built = target_dir()?.join(if profile == "dev" { "debug" } else { profile });
-    let mut files = vec![(built.join("peer"), "bin/peer".to_owned())];
-    files.extend(plugins.iter().map(|plugin| {
-        let name = format!("plugins/{}", plugin.library);
-        (built.join(&plugin.library), name)
-    }));
-    files.extend(plugin_api()?);
-    target.fill(&files)?;
-    target.configure(&root().join(CONFIG))
+    Ok(plugins)
 }
 
 /// The crate that plugins are written against, as it would be published.
@@ -187,7 +193,8 @@ impl Target {
     }
 }
 
-struct PluginPackage {
+/// A shipped plugin.
+pub struct PluginPackage {
     package: String,
     library: String,
 }
