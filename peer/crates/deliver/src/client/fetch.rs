@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
-use protos::common::{Block, Status};
+use msp::LocalSigner;
+use protos::common::{Block, Envelope, Status};
+use protos::last_config_index;
 use protos::orderer::{SeekInfo, seek_info};
 
-use super::seek::{Delivered, Deliveries, newest, oldest, specified};
+use super::seek::{Delivered, Deliveries, newest, oldest, seek_envelope, specified};
 use crate::envelope::SignEnvelopeError;
+
+/// How long a server may take to answer.
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Which block to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +49,45 @@ pub enum FetchError {
     Timeout(Duration),
 }
 
+/// How a client asks for single blocks.
+#[derive(Clone)]
+pub(crate) struct Fetcher {
+    /// Binds the requests to the client's connection.
+    pub(crate) tls_cert_hash: Bytes,
+    /// Whether to take blocks also from a server that knows itself to be in trouble.
+    pub(crate) best_effort: bool,
+}
+
+impl Fetcher {
+    /// One block, from the service that `deliver` sends requests to.
+    pub(crate) async fn block(
+        &self,
+        deliver: impl Fn(Envelope) -> Deliveries,
+        signer: &LocalSigner,
+        channel: &str,
+        position: Position,
+    ) -> Result<Block, FetchError> {
+        let seek = single(position, self.best_effort);
+        let envelope = seek_envelope(signer, channel, &seek, self.tls_cert_hash.clone())?;
+        read_block(deliver(envelope), ANSWER_DEADLINE).await
+    }
+
+    /// The block that the newest one names as its configuration.
+    pub(crate) async fn config_block(
+        &self,
+        deliver: impl Fn(Envelope) -> Deliveries,
+        signer: &LocalSigner,
+        channel: &str,
+    ) -> Result<Block, FetchError> {
+        let newest = self.block(&deliver, signer, channel, Position::Newest).await?;
+        let number = last_config_index(&newest).map_err(FetchError::NoConfigIndex)?;
+        self.block(&deliver, signer, channel, Position::Number(number))
+            .await
+    }
+}
+
 /// A request for that one block.
-pub(crate) fn single(position: Position, best_effort: bool) -> SeekInfo {
+fn single(position: Position, best_effort: bool) -> SeekInfo {
     let error_response = if best_effort {
         seek_info::SeekErrorResponse::BestEffort
     } else {
@@ -65,7 +108,7 @@ pub(crate) fn single(position: Position, best_effort: bool) -> SeekInfo {
 }
 
 /// The block that the stream answers with.
-pub(crate) async fn read_block(mut answers: Deliveries, deadline: Duration) -> Result<Block, FetchError> {
+async fn read_block(mut answers: Deliveries, deadline: Duration) -> Result<Block, FetchError> {
     let answer = tokio::time::timeout(deadline, answers.next()).await;
     match answer.map_err(|_elapsed| FetchError::Timeout(deadline))? {
         Some(Ok(Delivered::Block(block))) => Ok(block),

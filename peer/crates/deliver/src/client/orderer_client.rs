@@ -5,25 +5,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream;
 use msp::LocalSigner;
+use protos::MAX_MESSAGE_SIZE;
 use protos::common::{Block, Envelope};
 use protos::orderer::BroadcastResponse;
 use protos::orderer::atomic_broadcast_client::AtomicBroadcastClient;
-use protos::{MAX_MESSAGE_SIZE, last_config_index};
 use tonic::transport::Channel;
 
 use super::connection::{ConnectError, GrpcTarget};
-use super::fetch::{FetchError, Position, read_block, single};
-use super::seek::{Deliveries, deliveries, requests, seek_envelope};
-
-/// How long an orderer may take to answer.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+use super::fetch::{ANSWER_DEADLINE, FetchError, Fetcher, Position};
+use super::seek::{Deliveries, deliveries, requests};
 
 /// A connected orderer.
 #[derive(Clone)]
 pub struct OrdererClient {
     client: AtomicBroadcastClient<Channel>,
-    tls_cert_hash: Bytes,
-    best_effort: bool,
+    fetcher: Fetcher,
 }
 
 /// Why an envelope got no answer. A refusal is an answer.
@@ -58,8 +54,10 @@ impl OrdererClient {
             .max_encoding_message_size(MAX_MESSAGE_SIZE);
         Self {
             client,
-            tls_cert_hash,
-            best_effort: false,
+            fetcher: Fetcher {
+                tls_cert_hash,
+                best_effort: false,
+            },
         }
     }
 
@@ -83,8 +81,9 @@ impl OrdererClient {
 
     /// Whether to take blocks also from a server that knows itself to be in trouble.
     #[must_use]
-    pub fn with_best_effort(self, best_effort: bool) -> Self {
-        Self { best_effort, ..self }
+    pub fn with_best_effort(mut self, best_effort: bool) -> Self {
+        self.fetcher.best_effort = best_effort;
+        self
     }
 
     /// Fetches one block of a channel.
@@ -97,13 +96,8 @@ impl OrdererClient {
         channel: &str,
         position: Position,
     ) -> Result<Block, FetchError> {
-        let envelope = seek_envelope(
-            signer,
-            channel,
-            &single(position, self.best_effort),
-            self.tls_cert_hash.clone(),
-        )?;
-        read_block(self.deliver(envelope), ANSWER_DEADLINE).await
+        let deliver = |envelope| self.deliver(envelope);
+        self.fetcher.block(deliver, signer, channel, position).await
     }
 
     /// Fetches the last configuration block of a channel.
@@ -111,9 +105,8 @@ impl OrdererClient {
     /// # Errors
     /// As [`fetch_block`](Self::fetch_block), or when the newest block does not say which one it is.
     pub async fn fetch_config_block(&self, signer: &LocalSigner, channel: &str) -> Result<Block, FetchError> {
-        let newest = self.fetch_block(signer, channel, Position::Newest).await?;
-        let number = last_config_index(&newest).map_err(FetchError::NoConfigIndex)?;
-        self.fetch_block(signer, channel, Position::Number(number)).await
+        let deliver = |envelope| self.deliver(envelope);
+        self.fetcher.config_block(deliver, signer, channel).await
     }
 
     /// Sends a seek request and returns what answers it.

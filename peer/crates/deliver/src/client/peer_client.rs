@@ -1,27 +1,21 @@
 //! Fetches blocks from a peer.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use msp::LocalSigner;
+use protos::MAX_MESSAGE_SIZE;
 use protos::common::{Block, Envelope};
 use protos::peer::deliver_client::DeliverClient;
-use protos::{MAX_MESSAGE_SIZE, last_config_index};
 use tonic::transport::Channel;
 
 use super::connection::{ConnectError, GrpcTarget};
-use super::fetch::{FetchError, Position, read_block, single};
-use super::seek::{Deliveries, deliveries, requests, seek_envelope};
-
-/// How long a peer may take to answer.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+use super::fetch::{FetchError, Fetcher, Position};
+use super::seek::{Deliveries, deliveries, requests};
 
 /// A connected peer's event service.
 #[derive(Clone)]
 pub struct PeerDeliverClient {
     client: DeliverClient<Channel>,
-    tls_cert_hash: Bytes,
-    best_effort: bool,
+    fetcher: Fetcher,
 }
 
 impl PeerDeliverClient {
@@ -40,15 +34,18 @@ impl PeerDeliverClient {
         let client = DeliverClient::new(channel).max_decoding_message_size(MAX_MESSAGE_SIZE);
         Self {
             client,
-            tls_cert_hash,
-            best_effort: false,
+            fetcher: Fetcher {
+                tls_cert_hash,
+                best_effort: false,
+            },
         }
     }
 
     /// Whether to take blocks also from a server that knows itself to be in trouble.
     #[must_use]
-    pub fn with_best_effort(self, best_effort: bool) -> Self {
-        Self { best_effort, ..self }
+    pub fn with_best_effort(mut self, best_effort: bool) -> Self {
+        self.fetcher.best_effort = best_effort;
+        self
     }
 
     /// Fetches one block of a channel.
@@ -61,13 +58,8 @@ impl PeerDeliverClient {
         channel: &str,
         position: Position,
     ) -> Result<Block, FetchError> {
-        let envelope = seek_envelope(
-            signer,
-            channel,
-            &single(position, self.best_effort),
-            self.tls_cert_hash.clone(),
-        )?;
-        read_block(self.deliver(envelope), ANSWER_DEADLINE).await
+        let deliver = |envelope| self.deliver(envelope);
+        self.fetcher.block(deliver, signer, channel, position).await
     }
 
     /// Fetches the last configuration block of a channel.
@@ -75,14 +67,13 @@ impl PeerDeliverClient {
     /// # Errors
     /// As [`fetch_block`](Self::fetch_block), or when the newest block does not say which one it is.
     pub async fn fetch_config_block(&self, signer: &LocalSigner, channel: &str) -> Result<Block, FetchError> {
-        let newest = self.fetch_block(signer, channel, Position::Newest).await?;
-        let number = last_config_index(&newest).map_err(FetchError::NoConfigIndex)?;
-        self.fetch_block(signer, channel, Position::Number(number)).await
+        let deliver = |envelope| self.deliver(envelope);
+        self.fetcher.config_block(deliver, signer, channel).await
     }
 
     /// The hash that binds requests to this client's connection.
     pub(crate) fn tls_cert_hash(&self) -> Bytes {
-        self.tls_cert_hash.clone()
+        self.fetcher.tls_cert_hash.clone()
     }
 
     /// Sends a seek request and returns the blocks that answer it.
