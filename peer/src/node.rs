@@ -281,6 +281,7 @@ async fn start_parts(
         registry,
         channels: Arc::clone(&channels),
         endorser,
+        chaincodes: Arc::clone(&support),
         runtimes: parts.vm.clone(),
     };
     let operations = operations.map(|bound| bound.serve(config, sources));

@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use chaincode::ChaincodeSupport;
 use channel::Channels;
 use core_config::{CoreConfig, MetricsProvider, split_host_port};
 use endorser::Endorser;
@@ -34,6 +35,8 @@ pub struct Sources {
     pub channels: Arc<Channels>,
     /// The endorser, for what it has counted.
     pub endorser: Endorser,
+    /// Chaincode support, likewise.
+    pub chaincodes: Arc<ChaincodeSupport>,
     /// The runtimes of chaincode; none in dev mode.
     pub runtimes: Option<Arc<Runtimes>>,
 }

@@ -71,6 +71,18 @@ async fn proposals_blocks_and_plugins_are_measured_while_they_run() {
         ("success", "true"),
     ];
     assert_eq!(grown("endorser_proposal_duration_count", &of_chaincode), 20.0);
+    let puts = [
+        ("type", "PUT_STATE"),
+        ("channel", "mychannel"),
+        ("chaincode", "kv:1"),
+    ];
+    assert_eq!(grown("chaincode_shim_requests_received", &puts), 20.0);
+    for name in [
+        "chaincode_shim_requests_completed",
+        "chaincode_shim_request_duration_count",
+    ] {
+        assert_eq!(grown(name, &[&puts[..], &[("success", "true")]].concat()), 20.0);
+    }
     let height = after.all("ledger_blockchain_height", &[("channel", "mychannel")]);
     assert_eq!(height[0].value as u64, harness.height());
     let blocks = after.sum("ledger_block_processing_time_count", &[("channel", "mychannel")]);

@@ -23,7 +23,8 @@ pub(super) fn of(sources: &Sources) -> Result<String, Error> {
         labels: labels.into(),
         value: MetricValue::Gauge(1.0),
     });
-    for family in sources.endorser.metrics().collect() {
+    let endorser = sources.endorser.metrics().collect();
+    for family in endorser.into_iter().chain(sources.chaincodes.metrics().collect()) {
         families.add_family(family);
     }
     let joined = sources.channels.subscribe_joined().borrow().clone();

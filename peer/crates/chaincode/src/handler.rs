@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::config::SEND_TIMEOUT;
+use crate::metrics::Metrics;
 use crate::stream_state::type_name;
 use crate::support::ChaincodeSupport;
 use crate::transaction::{InvocationKind, TransactionParams};
@@ -109,6 +110,7 @@ fn too_large(message: &ChaincodeMessage) -> Option<ChaincodeMessage> {
 pub struct ChaincodeHandler {
     name: String,
     pub(crate) support: Weak<ChaincodeSupport>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) contexts: TransactionContexts,
     /// None once the stream has ended.
     outbound: Mutex<Option<Outbound>>,
@@ -146,10 +148,16 @@ impl Drop for Entered<'_> {
 }
 
 impl ChaincodeHandler {
-    pub(crate) fn new(name: String, support: Weak<ChaincodeSupport>, outbound: Outbound) -> Self {
+    pub(crate) fn new(
+        name: String,
+        support: Weak<ChaincodeSupport>,
+        metrics: Arc<Metrics>,
+        outbound: Outbound,
+    ) -> Self {
         Self {
             name,
             support,
+            metrics,
             contexts: TransactionContexts::default(),
             outbound: Mutex::new(Some(outbound)),
             send_failure: Mutex::default(),

@@ -10,8 +10,8 @@ use protos::{ChaincodeId, wire_message};
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::counters::Counters;
 use crate::launch_state::{LaunchFailure, LaunchState};
+use crate::metrics::Metrics;
 use crate::packages::PackageStore;
 use crate::registry::HandlerRegistry;
 use crate::tls::TlsAuthority;
@@ -55,7 +55,7 @@ pub struct RuntimeLauncher {
     registry: Arc<HandlerRegistry>,
     packages: Arc<PackageStore>,
     tls: Option<Arc<TlsAuthority>>,
-    counters: Arc<Counters>,
+    metrics: Arc<Metrics>,
     failures: Mutex<HashMap<ChaincodeId, Failures>>,
 }
 
@@ -66,7 +66,7 @@ impl RuntimeLauncher {
         registry: Arc<HandlerRegistry>,
         packages: Arc<PackageStore>,
         tls: Option<Arc<TlsAuthority>>,
-        counters: Arc<Counters>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             config,
@@ -74,7 +74,7 @@ impl RuntimeLauncher {
             registry,
             packages,
             tls,
-            counters,
+            metrics,
             failures: Mutex::default(),
         }
     }
@@ -127,16 +127,16 @@ impl RuntimeLauncher {
 
     async fn run(&self, vm: Arc<dyn Vm>, chaincode: ChaincodeId, state: Arc<LaunchState>) {
         let id = chaincode.to_string();
-        self.counters.launch();
+        let begun = Instant::now();
         tracing::info!(chaincode = id, "launching chaincode");
         let failure = match self.build(vm.as_ref(), &chaincode).await {
             Ok(request) => self.start(vm.as_ref(), &request, &state).await.err(),
             Err(failure) => Some(Arc::new(failure)),
         };
+        self.metrics.launched(&id, failure.as_deref(), begun.elapsed());
         match failure {
             None => self.launched(chaincode, &state),
             Some(failure) => {
-                self.counters.launch_failure();
                 tracing::warn!(chaincode = id, error = wire_message(&failure), "launch failed");
                 self.note_failure(chaincode, &failure);
                 // ended before the next launch can begin, so that it does not end the next one

@@ -9,12 +9,12 @@
 mod bench;
 mod channel_access;
 mod config;
-mod counters;
 mod definition;
 mod handler;
 mod launch_state;
 mod launcher;
 mod ledger_access;
+mod metrics;
 mod packages;
 mod query_response;
 mod registry;
@@ -36,12 +36,12 @@ pub use config::{
     Config, MAX_BATCH_RECORDS, MAX_OPEN_QUERIES, MAX_REGISTERED_NAME, OUTBOUND_QUEUE, REGISTER_TIMEOUT,
     SEND_TIMEOUT,
 };
-pub use counters::Counted;
 pub use definition::{DefinitionError, LIFECYCLE, LSCC, SequenceError};
 pub use handler::{ChaincodeHandler, Outbound, SendError, SendingError};
 pub use launch_state::{LaunchFailure, LaunchState};
 pub use launcher::RuntimeLauncher;
 pub use ledger_access::LedgerAccessError;
+pub use metrics::Metrics;
 pub use packages::{
     InstalledPackage, Package, PackageError, PackageInfo, PackageStore, SecurityError, check_name,
     check_version,

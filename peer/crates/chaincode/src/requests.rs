@@ -7,6 +7,7 @@ mod state;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use ledger::TxSimulator;
@@ -19,6 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::channel_access::ChannelCapabilities;
 use crate::handler::{ChaincodeHandler, short};
 use crate::ledger_access::LedgerAccessError;
+use crate::metrics::UNKNOWN;
 use crate::support::InvokeError;
 use crate::transaction_context::{TooManyQueries, TransactionContext};
 
@@ -72,17 +74,25 @@ pub(crate) struct Request {
     pub context: Arc<TransactionContext>,
     pub kind: Type,
     pub message: ChaincodeMessage,
+    pub began: Instant,
 }
 
 /// Begins a request. It is dropped without an answer if another one of its transaction is active: a correct
 /// shim never does that, and the answer would be taken for that of the other one.
 pub(crate) async fn begin(handler: &Arc<ChaincodeHandler>, kind: Type, message: ChaincodeMessage) {
+    let began = Instant::now();
     let Some(context) = handler.contexts.get(&message.channel_id, &message.txid) else {
+        let metrics = &handler.metrics;
+        metrics.received(kind, UNKNOWN, handler.name());
         let reply = reply(kind, &message, Err(missing_context(kind)));
+        metrics.completed(kind, UNKNOWN, handler.name(), false, began.elapsed());
         // waiting here for room in the queue is what slows down a flood
         handler.send(reply).await.ok();
         return;
     };
+    handler
+        .metrics
+        .received(kind, context.params.channel.as_str(), handler.name());
     let Some(permit) = context.begin_request() else {
         tracing::error!(
             chaincode = handler.name(),
@@ -97,6 +107,7 @@ pub(crate) async fn begin(handler: &Arc<ChaincodeHandler>, kind: Type, message: 
         context,
         kind,
         message,
+        began,
     };
     match kind {
         Type::InvokeChaincode => {
@@ -134,7 +145,7 @@ async fn call_chaincode(request: Request, permit: OwnedSemaphorePermit) {
         tracing::error!("panic while one chaincode called another");
         Err(RequestError::Panicked)
     });
-    let reply = reply(request.kind, &request.message, result);
+    let reply = request.reply(result);
     drop(permit);
     request.handler.send(reply).await.ok();
 }
@@ -159,7 +170,7 @@ fn answer(request: &Request, permit: OwnedSemaphorePermit) -> ChaincodeMessage {
         );
         Err(RequestError::Panicked)
     });
-    let reply = reply(request.kind, &request.message, result);
+    let reply = request.reply(result);
     drop(permit);
     reply
 }
@@ -224,6 +235,18 @@ fn reply(kind: Type, message: &ChaincodeMessage, result: Result<Bytes, RequestEr
 }
 
 impl Request {
+    fn reply(&self, result: Result<Bytes, RequestError>) -> ChaincodeMessage {
+        let reply = reply(self.kind, &self.message, result);
+        self.handler.metrics.completed(
+            self.kind,
+            self.context.params.channel.as_str(),
+            self.handler.name(),
+            reply.r#type == i32::from(Type::Response),
+            self.began.elapsed(),
+        );
+        reply
+    }
+
     fn decode<M: Message + Default>(&self) -> Result<M, RequestError> {
         Ok(M::decode(self.message.payload.clone())?)
     }

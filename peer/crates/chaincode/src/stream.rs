@@ -217,7 +217,8 @@ impl ChaincodeStream {
             return Ok(());
         };
         let support = Arc::downgrade(&self.support);
-        let handler = Arc::new(ChaincodeHandler::new(id.name, support, outbound));
+        let metrics = Arc::clone(self.support.metrics());
+        let handler = Arc::new(ChaincodeHandler::new(id.name, support, metrics, outbound));
         if let Err(refused) = self.support.registry().register(&handler) {
             if matches!(refused, RegisterError::Duplicate(_)) {
                 // who waits for the launch is to know; a launch that is over stays as it is

@@ -16,11 +16,11 @@ use tonic::Status;
 
 use crate::channel_access::ChannelAccess;
 use crate::config::Config;
-use crate::counters::{Counted, Counters};
 use crate::definition::{self, DefinitionError};
 use crate::handler::{Call, ChaincodeHandler, Outbound, SendingError, crash};
 use crate::launch_state::LaunchFailure;
 use crate::launcher::RuntimeLauncher;
+use crate::metrics::Metrics;
 use crate::packages::PackageStore;
 use crate::registry::HandlerRegistry;
 use crate::stream::{CertificateHash, ChaincodeStream, StreamError};
@@ -121,7 +121,7 @@ pub struct ChaincodeSupport {
     channels: Arc<dyn ChannelAccess>,
     tls: Option<Arc<TlsAuthority>>,
     system: RwLock<HashMap<&'static str, Arc<dyn SystemChaincode>>>,
-    counters: Arc<Counters>,
+    metrics: Arc<Metrics>,
     this: Weak<ChaincodeSupport>,
 }
 
@@ -131,14 +131,14 @@ impl ChaincodeSupport {
     pub fn new(config: Config, parts: Parts) -> Arc<Self> {
         let config = config.with_fabrics_bounds();
         let registry = Arc::new(HandlerRegistry::new(config.dev_mode));
-        let counters = Arc::<Counters>::default();
+        let metrics = Arc::new(Metrics::new());
         let launcher = RuntimeLauncher::new(
             config.clone(),
             parts.vm,
             registry.clone(),
             parts.packages.clone(),
             parts.tls.clone(),
-            counters.clone(),
+            metrics.clone(),
         );
         Arc::new_cyclic(|this| Self {
             config,
@@ -148,7 +148,7 @@ impl ChaincodeSupport {
             channels: parts.channels,
             tls: parts.tls,
             system: RwLock::default(),
-            counters,
+            metrics,
             this: this.clone(),
         })
     }
@@ -171,10 +171,10 @@ impl ChaincodeSupport {
         &self.registry
     }
 
-    /// Numbers for metrics and tests.
+    /// What has been counted.
     #[must_use]
-    pub fn counters(&self) -> Counted {
-        self.counters.read()
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     #[cfg(test)]
@@ -338,7 +338,7 @@ impl ChaincodeSupport {
             Err(error) => error,
         };
         if matches!(error, SendingError::Timeout) {
-            self.counters.execute_timeout();
+            self.metrics.execute_timeout(handler.name());
         }
         Err(InvokeError::Sending(error))
     }
@@ -369,7 +369,7 @@ impl ChaincodeSupport {
         let limit = self.config.timeout_of(system.name(), function);
         let outcome = tokio::time::timeout(limit, system.invoke(params, input)).await;
         outcome.map_err(|_elapsed| {
-            self.counters.execute_timeout();
+            self.metrics.execute_timeout(system.name());
             InvokeError::Sending(SendingError::Timeout)
         })
     }

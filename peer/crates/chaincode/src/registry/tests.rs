@@ -6,10 +6,16 @@ use protos::wire_message;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::metrics::Metrics;
 
 fn handler(name: &str) -> Arc<ChaincodeHandler> {
     let (outbound, _messages) = mpsc::channel(1);
-    Arc::new(ChaincodeHandler::new(name.into(), Weak::new(), outbound))
+    Arc::new(ChaincodeHandler::new(
+        name.into(),
+        Weak::new(),
+        Arc::new(Metrics::new()),
+        outbound,
+    ))
 }
 
 #[test]

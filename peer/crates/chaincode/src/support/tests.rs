@@ -121,7 +121,11 @@ async fn a_late_answer_is_ignored_and_the_timeout_counted() {
     };
     let _shim = bench.attach(FakeShim::new("mycc:1.0", script)).await;
     assert!(bench.call(&["slow"]).await.is_err());
-    assert_eq!(bench.support.counters().execute_timeouts, 1);
+    let timeouts = bench
+        .support
+        .metrics()
+        .value("chaincode_execute_timeouts", &[("chaincode", "mycc:1.0")]);
+    assert_eq!(timeouts, 1.0);
     // the same transaction again, while the late answer of the first is still to come
     let outcome = bench.call(&["fast"]).await.unwrap();
     assert_eq!(outcome.response.payload.as_ref(), b"fast");

@@ -56,6 +56,43 @@ async fn get_put_and_delete_work_on_the_chaincodes_own_namespace() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_by_type_and_outcome() {
+    let bench = LedgerBench::new();
+    let (result, _simulator) = bench
+        .run(|stub| async move {
+            stub.get_state("a").await?;
+            stub.put_state("a", "1").await?;
+            assert!(stub.request(Type::PutState, &[0xff_u8][..]).await.is_err());
+            Ok::<_, String>(Bytes::new())
+        })
+        .await;
+    result.unwrap();
+    let metrics = bench.dev.support.metrics();
+    let count = |name: &str, kind: &str, more: &[(&str, &str)]| {
+        let labels = [("type", kind), ("channel", "ch"), ("chaincode", "mycc:1.0")];
+        metrics.value(name, &[&labels[..], more].concat())
+    };
+    assert_eq!(count("chaincode_shim_requests_received", "PUT_STATE", &[]), 2.0);
+    for (kind, success) in [
+        ("GET_STATE", "true"),
+        ("PUT_STATE", "true"),
+        ("PUT_STATE", "false"),
+    ] {
+        let success = [("success", success)];
+        assert_eq!(
+            count("chaincode_shim_requests_completed", kind, &success),
+            1.0,
+            "{kind}"
+        );
+        assert_eq!(
+            count("chaincode_shim_request_duration", kind, &success),
+            1.0,
+            "{kind}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_payload_that_does_not_decode_leaves_stream_and_transaction_alive() {
     let bench = LedgerBench::new();
     let (result, _) = bench
