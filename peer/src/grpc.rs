@@ -2,6 +2,7 @@
 
 pub mod endorser_server;
 pub mod guarded;
+pub mod metrics;
 pub mod plugin_admin;
 mod proposal_codec;
 mod request_plugins;

@@ -40,6 +40,7 @@ use self::servers::Bound;
 use self::validators::ValidatorPlugins;
 use crate::grpc::endorser_server::{EndorserParts, EndorserServer};
 use crate::grpc::guarded::Guarded;
+use crate::grpc::metrics::{GrpcMetrics, Shape};
 use crate::grpc::plugin_admin::PluginAdminService;
 use crate::operations::{self, Operations};
 
@@ -259,11 +260,12 @@ async fn start_parts(
 
     let bound = Bound::new(listeners.chaincode, &endpoint)?;
     let service = ChaincodeStreamService::server(Arc::clone(&support));
+    let grpc = GrpcMetrics::new();
     let tls = chaincode_tls.map(|authority| authority.server_config());
     tasks.serve(
         "chaincode listener",
         servers::chaincode_server(tls)?,
-        Routes::new(Guarded::new(service)),
+        Routes::new(Guarded::new(service).counted(&grpc, Shape::Stream)),
         bound,
     )?;
 
@@ -273,7 +275,7 @@ async fn start_parts(
         channels: Arc::<Channels>::clone(&channels),
         chaincodes: Arc::<ChaincodeSupport>::clone(&support),
     });
-    let routes = peer_routes(config, &registry, &channels, endorser.clone(), tasks);
+    let routes = peer_routes(config, &registry, &channels, endorser.clone(), &grpc, tasks);
     tasks.serve(PEER_LISTENER, (servers::server(config), security), routes, bound)?;
 
     deliver_clients::follow_all(config, &channels, tasks)?;
@@ -282,6 +284,7 @@ async fn start_parts(
         channels: Arc::clone(&channels),
         endorser,
         chaincodes: Arc::clone(&support),
+        grpc,
         runtimes: parts.vm.clone(),
     };
     let operations = operations.map(|bound| bound.serve(config, sources));
@@ -406,6 +409,7 @@ fn peer_routes(
     registry: &Registry,
     channels: &Arc<Channels>,
     endorser: Endorser,
+    grpc: &Arc<GrpcMetrics>,
     tasks: &Tasks,
 ) -> Routes {
     let endorser = EndorserServer::new(EndorserParts {
@@ -432,9 +436,10 @@ fn peer_routes(
         Arc::clone(channels.local_msp()),
         config.peer.authentication_timewindow,
     );
-    Routes::new(Guarded::new(endorser))
-        .add_service(Guarded::new(admin))
-        .add_service(Guarded::streams(deliver, config.peer.limits.deliver_service))
+    let deliver = Guarded::streams(deliver, config.peer.limits.deliver_service);
+    Routes::new(Guarded::new(endorser).counted(grpc, Shape::Unary))
+        .add_service(Guarded::new(admin).counted(grpc, Shape::Unary))
+        .add_service(deliver.counted(grpc, Shape::Stream))
 }
 
 async fn start_orderer(

@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use self::health::Health;
 use self::routes::Routes;
 use self::server::{Limits, Server};
+use crate::grpc::metrics::GrpcMetrics;
 use crate::node::runtimes::Runtimes;
 
 /// What the server tells about. Cloning counts references.
@@ -37,6 +38,8 @@ pub struct Sources {
     pub endorser: Endorser,
     /// Chaincode support, likewise.
     pub chaincodes: Arc<ChaincodeSupport>,
+    /// The gRPC servers, likewise.
+    pub grpc: Arc<GrpcMetrics>,
     /// The runtimes of chaincode; none in dev mode.
     pub runtimes: Option<Arc<Runtimes>>,
 }

@@ -83,6 +83,9 @@ async fn proposals_blocks_and_plugins_are_measured_while_they_run() {
     ] {
         assert_eq!(grown(name, &[&puts[..], &[("success", "true")]].concat()), 20.0);
     }
+    let proposals = [("service", "protos_Endorser"), ("method", "ProcessProposal")];
+    assert_eq!(grown("grpc_server_unary_requests_received", &proposals), 20.0);
+    all_are_completed(server, &proposals, &before).await;
     let height = after.all("ledger_blockchain_height", &[("channel", "mychannel")]);
     assert_eq!(height[0].value as u64, harness.height());
     let blocks = after.sum("ledger_block_processing_time_count", &[("channel", "mychannel")]);
@@ -107,6 +110,21 @@ async fn proposals_blocks_and_plugins_are_measured_while_they_run() {
             .len(),
         1
     );
+}
+
+/// A call is over when its last frame is on its way, of which the client may know first.
+async fn all_are_completed(server: SocketAddr, call: &[(&str, &str)], before: &Exposition) {
+    let ok = [call, &[("code", "OK")]].concat();
+    let name = "grpc_server_unary_requests_completed";
+    let completed = async {
+        while scrape(server).await.sum(name, &ok) - before.sum(name, &ok) < 20.0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(60);
+    tokio::time::timeout(patience, completed)
+        .await
+        .expect("20 calls are completed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

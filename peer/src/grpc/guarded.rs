@@ -1,4 +1,5 @@
-//! What surrounds a service: a limit on its calls at a time, and grpc-go's words about messages beyond the size limit.
+//! What surrounds a service: a limit on its calls at a time, grpc-go's words about messages beyond the size limit, and
+//! the counting of its calls.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -14,6 +15,8 @@ use tonic::body::Body;
 use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::codegen::{Body as HttpBody, Service};
 use tonic::server::NamedService;
+
+use super::metrics::{Call, GrpcMetrics, Shape};
 
 /// Code OUT_OF_RANGE, as a header.
 const OUT_OF_RANGE: &str = "11";
@@ -48,10 +51,11 @@ impl Slots {
 }
 
 /// A service with its guard.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Guarded<S> {
     service: S,
     streams: Slots,
+    counted: Option<(Arc<GrpcMetrics>, Shape)>,
 }
 
 impl<S> Guarded<S> {
@@ -67,7 +71,15 @@ impl<S> Guarded<S> {
         Self {
             service,
             streams: Slots::new(limit),
+            counted: None,
         }
+    }
+
+    /// The same, with its calls counted.
+    #[must_use]
+    pub fn counted(mut self, metrics: &Arc<GrpcMetrics>, shape: Shape) -> Self {
+        self.counted = Some((Arc::clone(metrics), shape));
+        self
     }
 }
 
@@ -89,15 +101,28 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let call = self.counted.as_ref();
+        let mut call = call.and_then(|(metrics, shape)| metrics.begin(*shape, request.uri().path()));
         let slot = match self.streams.take(S::NAME) {
             Ok(slot) => slot,
-            Err(refused) => return Box::pin(ready(Ok(refused.into_http()))),
+            Err(refused) => {
+                let refused = refused.into_http();
+                ends(&mut call, refused.headers());
+                return Box::pin(ready(Ok(refused)));
+            }
         };
         let answer = self.service.call(request);
         Box::pin(async move {
             let mut answer = answer.await?;
             reword(answer.headers_mut());
-            Ok(answer.map(|body| Body::new(GuardedBody { body, _slot: slot })))
+            ends(&mut call, answer.headers());
+            Ok(answer.map(|body| {
+                Body::new(GuardedBody {
+                    body,
+                    call,
+                    _slot: slot,
+                })
+            }))
         })
     }
 }
@@ -105,6 +130,7 @@ where
 /// A response on its way; the slot of its call is free again when it is gone.
 struct GuardedBody {
     body: Body,
+    call: Option<Call>,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
@@ -117,11 +143,13 @@ impl HttpBody for GuardedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
+        let call = &mut self.call;
         polled.map(|frame| {
             frame.map(|frame| {
                 let mut frame = frame?;
                 if let Some(trailers) = frame.trailers_mut() {
                     reword(trailers);
+                    ends(call, trailers);
                 }
                 Ok(frame)
             })
@@ -134,6 +162,12 @@ impl HttpBody for GuardedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+fn ends(call: &mut Option<Call>, headers: &HeaderMap) {
+    if let Some(call) = call {
+        call.ends(headers);
     }
 }
 

@@ -23,8 +23,12 @@ pub(super) fn of(sources: &Sources) -> Result<String, Error> {
         labels: labels.into(),
         value: MetricValue::Gauge(1.0),
     });
-    let endorser = sources.endorser.metrics().collect();
-    for family in endorser.into_iter().chain(sources.chaincodes.metrics().collect()) {
+    let counted = [
+        sources.endorser.metrics().collect(),
+        sources.chaincodes.metrics().collect(),
+        sources.grpc.collect(),
+    ];
+    for family in counted.into_iter().flatten() {
         families.add_family(family);
     }
     let joined = sources.channels.subscribe_joined().borrow().clone();
