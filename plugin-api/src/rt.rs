@@ -64,7 +64,7 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_task_ends_with_the_hook_that_waits_for_it_and_a_detached_one_does_not() {

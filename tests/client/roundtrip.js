@@ -9,6 +9,10 @@ const { Gateway, Wallets, DefaultEventHandlerStrategies } = require('fabric-netw
 
 async function main([profilePath, walletPath, channel, chaincode]) {
     const profile = JSON.parse(fs.readFileSync(profilePath, 'utf8'));
+    // the client gives up after 3 seconds; the machine may be busy with something else
+    for (const node of [...Object.values(profile.peers), ...Object.values(profile.orderers)]) {
+        node.grpcOptions = { ...node.grpcOptions, 'grpc-wait-for-ready-timeout': 60000 };
+    }
     const wallet = await Wallets.newFileSystemWallet(walletPath);
     const gateway = new Gateway();
     await gateway.connect(profile, {

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use crate::lines::Lines;
 
+/// How long a command may take to connect; by default it is 3 seconds.
+pub const PATIENCE: &str = "60s";
+
 /// A running network; dropping it stops the process.
 pub struct Dev {
     program: PathBuf,
@@ -128,6 +131,14 @@ impl Dev {
             .args(args)
             .args(["--output", "json"])
             .current_dir(self.folder.path());
+        // the machine may be busy with something else
+        if args
+            .first()
+            .is_some_and(|group| ["channel", "chaincode"].contains(group))
+        {
+            command.args(["--connTimeout", PATIENCE]);
+        }
+        command.env("CORE_PEER_CLIENT_CONNTIMEOUT", PATIENCE);
         command.env("CORE_PEER_HANDLERS_PLUGINDIRS", plugin_dir());
         for (name, value) in self.ready["env"].as_object().unwrap() {
             command.env(name, value.as_str().unwrap());

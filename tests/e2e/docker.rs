@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use integration::binaries::root;
 use serde_json::{Value, json};
@@ -232,8 +233,10 @@ fn answers_again(dev: &Dev, name: &str) {
     let call = json!({"Args": ["get", "a"]}).to_string();
     let query = ["chaincode", "query", "-C", "mychannel", "-n", name, "-c", &call];
     // a call may meet the old stream before the peer hears of its end
-    let answered = (0..20).any(|_| dev.peer(&query).status.success());
-    assert!(answered, "it is launched again");
+    let begun = Instant::now();
+    while !dev.peer(&query).status.success() {
+        assert!(begun.elapsed() < Duration::from_secs(240), "it is launched again");
+    }
 }
 
 fn what_is_no_longer_installed_is_collected(dev: &Dev, engine: &OnEngine) {

@@ -1,7 +1,7 @@
 //! `peer node start` as an operator runs it: a process of its own, a stock core.yaml, TLS, and SIGTERM at the end.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -10,11 +10,13 @@ use channelconfig::{
 };
 use integration::binaries::{peer_binary, plugin_dir, root};
 use integration::http;
+use integration::ports::Reserved;
 use peer::dev::identities::{ADMIN, Identities, ORDERER_MSP, ORG_MSP, ORG_NAME};
 use prost::Message;
 use protos::peer::ChaincodeDeploymentSpec;
 use tempfile::TempDir;
 
+use crate::dev::PATIENCE;
 use crate::lines::Lines;
 
 const CHANNEL: &str = "mychannel";
@@ -23,8 +25,8 @@ const CHANNEL: &str = "mychannel";
 struct Place {
     folder: TempDir,
     identities: Identities,
-    port: u16,
-    chaincode_port: u16,
+    port: Reserved,
+    chaincode_port: Reserved,
 }
 
 impl Place {
@@ -33,14 +35,11 @@ impl Place {
         let identities = Identities::ensure(folder.path().join("crypto-config")).unwrap();
         let stock = root().join("peer/crates/core-config/src/load/tests/stock-2.5.yaml");
         fs::copy(stock, folder.path().join("core.yaml")).unwrap();
-        // held both at a time, so that they differ
-        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [port, chaincode_port] = ports.map(|listener| listener.local_addr().unwrap().port());
         let place = Self {
             folder,
             identities,
-            port,
-            chaincode_port,
+            port: Reserved::any(),
+            chaincode_port: Reserved::any(),
         };
         let block = place.genesis();
         fs::write(place.folder.path().join("mychannel.block"), block).unwrap();
@@ -91,12 +90,13 @@ impl Place {
             .current_dir(self.folder.path())
             .envs(variables)
             .env("CORE_PEER_ID", "peer0.org1.example.com")
+            .env("CORE_PEER_CLIENT_CONNTIMEOUT", PATIENCE)
             .env("CORE_OPERATIONS_LISTENADDRESS", "127.0.0.1:0")
-            .env("CORE_PEER_ADDRESS", format!("127.0.0.1:{}", self.port))
-            .env("CORE_PEER_LISTENADDRESS", format!("127.0.0.1:{}", self.port))
+            .env("CORE_PEER_ADDRESS", self.port.address().to_string())
+            .env("CORE_PEER_LISTENADDRESS", self.port.address().to_string())
             .env(
                 "CORE_PEER_CHAINCODELISTENADDRESS",
-                format!("127.0.0.1:{}", self.chaincode_port),
+                self.chaincode_port.address().to_string(),
             );
         command
     }

@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use integration::binaries::root;
+use integration::ports::Reserved;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,6 +28,7 @@ struct Registry {
     url: String,
     token: String,
     folder: TempDir,
+    _port: Reserved,
 }
 
 impl Registry {
@@ -47,11 +49,8 @@ impl Registry {
         });
         // JSON is YAML
         fs::write(folder.path().join("config.yaml"), config.to_string()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let reserved = Reserved::any();
+        let port = reserved.number();
         let mut process = Command::new("node")
             .arg(program)
             .args(["--listen", &format!("127.0.0.1:{port}"), "--config"])
@@ -74,6 +73,7 @@ impl Registry {
             url: format!("http://127.0.0.1:{port}/"),
             token,
             folder,
+            _port: reserved,
         };
         registry.publish();
         registry
@@ -355,16 +355,27 @@ impl ProcessWatch {
     }
 }
 
+/// What there is; nothing where the running peer has just removed it.
+fn there<T>(read: std::io::Result<T>) -> Option<T> {
+    match read {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        read => Some(read.unwrap()),
+    }
+}
+
 pub fn files_holding(folder: &Path, text: &[u8]) -> Vec<PathBuf> {
     let mut open = vec![folder.to_owned()];
     let (mut found, mut files) = (Vec::new(), 0);
     while let Some(path) = open.pop() {
-        let kind = fs::symlink_metadata(&path).unwrap().file_type();
+        let Some(kind) = there(fs::symlink_metadata(&path)).map(|metadata| metadata.file_type()) else {
+            continue;
+        };
         if kind.is_dir() {
-            open.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            let entries = there(fs::read_dir(&path)).into_iter().flatten();
+            open.extend(entries.filter_map(there).map(|entry| entry.path()));
         } else if kind.is_file() {
             files += 1;
-            let content = fs::read(&path).unwrap();
+            let content = there(fs::read(&path)).unwrap_or_default();
             if content.windows(text.len()).any(|window| window == text) {
                 found.push(path);
             }
@@ -403,8 +414,8 @@ fn vendored_dependencies_are_built_without_a_network() {
     if !node_is_here() {
         return;
     }
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let dev = Dev::network(&[("NODE_REGISTRY", &format!("http://{closed}"))]);
+    let closed = Reserved::any();
+    let dev = Dev::network(&[("NODE_REGISTRY", &format!("http://{}", closed.address()))]);
     let source = dev.folder.path().join("vendored");
     fs::create_dir(&source).unwrap();
     for file in ["index.js", "package.json", "package-lock.json"] {

@@ -2,23 +2,18 @@
 //! real tools of each language.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
+use integration::ports::Reserved;
 use serde_json::json;
 
 use crate::dev::{Dev, are_here, install, node_is_here, source};
 use crate::docker::{OnEngine, docker_is_here};
 
-/// An address where nobody listens.
-fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}/", listener.local_addr().unwrap())
-}
-
-/// A network in which nothing can be fetched for chaincodes called `cut-off`, and no image for one called `unpulled`.
-fn network(runtime: &str) -> Dev {
-    let nobody = nobody();
+/// A network in which nothing can be fetched for chaincodes called `cut-off`, since nobody listens at that port, and no
+/// image for one called `unpulled`.
+fn network(runtime: &str, nobody: &Reserved) -> Dev {
+    let nobody = format!("http://{}/", nobody.address());
     let platforms = json!([
         { "name": "golang", "config": { "chaincodes": {
             "cut-off": { "goProxy": nobody, "goSumDb": "off" },
@@ -29,7 +24,8 @@ fn network(runtime: &str) -> Dev {
     ]);
     Dev::network(&[
         ("CORE_VM_RUNTIME", runtime),
-        ("CORE_CHAINCODE_STARTUPTIMEOUT", "5s"),
+        // what ends at once must have begun by then, on a busy machine as well
+        ("CORE_CHAINCODE_STARTUPTIMEOUT", "20s"),
         ("CORE_PEER_HANDLERS_PLATFORMS", &platforms.to_string()),
     ])
 }
@@ -113,7 +109,7 @@ fn go(dev: &Dev) {
     assert!(
         said.contains(
             "could not launch chaincode silent:1: timeout expired while starting chaincode silent:1 for transaction \
-             (phase register: not over within 5s, chaincode.startuptimeout; "
+             (phase register: not over within 20s, chaincode.startuptimeout; "
         ),
         "{said}"
     );
@@ -157,7 +153,8 @@ fn processes_fail_by_phase() {
     if !node_is_here() || !are_here(&tools) {
         return;
     }
-    let dev = network("process");
+    let nobody = Reserved::any();
+    let dev = network("process", &nobody);
     go(&dev);
     node(&dev);
     java(&dev);
@@ -168,7 +165,8 @@ fn containers_fail_by_phase() {
     if !docker_is_here() {
         return;
     }
-    let dev = network("docker");
+    let nobody = Reserved::any();
+    let dev = network("docker", &nobody);
     let engine = OnEngine::of(&dev);
     go(&dev);
     node(&dev);

@@ -8,11 +8,11 @@ use integration::packages;
 use serde_json::json;
 
 /// How long the peer may take to see a block.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A peer that has the shipped plugins under other names too, and a validation plugin that fails.
 async fn start() -> Harness {
-    let entry = |name: &str| json!({ "name": name, "executor": "isolated" });
+    let entry = |name: &str| json!({ "name": name, "executor": "isolated", "timeoutMs": 60_000 });
     let broken = json!({ "name": "Fault", "library": "libfault_plugin.so", "config": { "mode": "panic" } });
     let refuses = json!({ "name": "Fault", "library": "libfault_plugin.so", "config": { "mode": "refuse" } });
     let validators = json!({ "special": entry("DefaultValidation"), "broken": broken, "refuses": refuses });

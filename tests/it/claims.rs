@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use integration::network::{CHAINCODE, Harness};
+use integration::network::{CHAINCODE, Harness, Place};
 use integration::shim::Shim;
 use peer::client::proposal::{PreparedProposal, ProposalRequest};
 use peer::dev::network::Network;
@@ -14,7 +14,6 @@ use peer::node::{Listeners, Node};
 use protos::peer::endorser_client::EndorserClient;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tempfile::TempDir;
 use tonic::{Code, Request, Status};
 
 /// An identity provider.
@@ -53,7 +52,7 @@ struct Guarded {
     network: NetworkFacts,
     issuer: Issuer,
     _shim: Shim,
-    _folder: TempDir,
+    _place: Place,
 }
 
 /// What is left of a network that has stopped.
@@ -76,15 +75,16 @@ impl NetworkFacts {
 impl Guarded {
     /// The first peer is there to install the chaincode, which the second would want a token for.
     async fn start() -> Self {
-        let (network, folder) = Harness::start().await.into_network();
+        let (network, place) = Harness::start().await.into_network();
         let facts = NetworkFacts::of(&network);
         let chaincode = format!("127.0.0.1:{}", network.ports().chaincode);
         let mut config = network.config().clone();
         network.shutdown().await.expect("an orderly stop");
         let issuer = Issuer::new();
-        let keys = folder.path().join("jwks.json");
+        let keys = place.folder.path().join("jwks.json");
         std::fs::write(&keys, issuer.jwks()).expect("a file");
-        config.peer.handlers["authFilters"] = json!([{"name": "jwt", "config": {
+        // the machine may be busy with something else
+        config.peer.handlers["authFilters"] = json!([{"name": "jwt", "timeoutMs": 60_000, "config": {
             "issuer": "https://idp.example.com",
             "audience": "fabric-peer",
             "keys": {"file": keys},
@@ -92,7 +92,7 @@ impl Guarded {
             "claims": ["email", "roles"],
         }}]);
         config.peer.handlers["decorators"] =
-            json!([{"name": "transient-claims", "config": {"required": true}}]);
+            json!([{"name": "transient-claims", "timeoutMs": 60_000, "config": {"required": true}}]);
         let node = Node::start(config, Listeners::default())
             .await
             .expect("starts again");
@@ -104,7 +104,7 @@ impl Guarded {
             network: facts,
             issuer,
             _shim: shim,
-            _folder: folder,
+            _place: place,
         }
     }
 

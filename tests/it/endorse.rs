@@ -106,7 +106,8 @@ async fn decorations_of_the_client_are_discarded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_committed_is_read_and_a_client_that_hangs_up_changes_nothing() {
-    let harness = Harness::start().await;
+    // an orderly stop waits for what is under way
+    let harness = Harness::start_with([("chaincode.executetimeout", "10s".into())]).await;
     let _shim = harness.connect("kv:1").await;
     let written = harness
         .network

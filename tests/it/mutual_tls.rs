@@ -2,6 +2,7 @@
 
 use core_config::Override;
 use integration::binaries;
+use integration::ports::Reserved;
 use peer::dev::network::{Network, NetworkSpec};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,6 +16,7 @@ async fn the_organisations_of_the_channels_are_trusted_besides_the_configured_ro
     .expect("CA");
     let root = folder.path().join("elsewhere.pem");
     std::fs::write(&root, stranger.certificate_pem()).expect("root");
+    let ([peer, _chaincode], orderer) = (Reserved::pair(), Reserved::any());
     let start = async |further: Vec<Override>| {
         let set = |key: &str, value: serde_json::Value| Override::new(key, value, "test");
         let plugins = serde_json::json!([binaries::plugin_dir()]);
@@ -25,6 +27,8 @@ async fn the_organisations_of_the_channels_are_trusted_besides_the_configured_ro
         overrides.extend(further);
         Network::start(NetworkSpec {
             overrides,
+            peer_port: peer.number(),
+            orderer_port: orderer.number(),
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         })
         .await

@@ -17,21 +17,24 @@ forbid (principal, action, resource == Chaincode::"kv")
 when { resource in Channel::"mychannel" && context.function == "error" && context.arguments == 1 };
 "#;
 
+/// The machine may be busy with something else.
+const PATIENT: u64 = 60_000;
+
 fn filters(file: &Path) -> Value {
     json!([
         { "name": "audit-log", "executor": "inline", "config": { "file": file } },
         { "name": "time-window", "executor": "inline" },
-        { "name": "rate-limit", "config": { "rules": [
+        { "name": "rate-limit", "timeoutMs": PATIENT, "config": { "rules": [
             { "name": "reads", "by": ["identity", "remote-ip"], "rate": 0.001, "burst": 2, "match": { "function": "get" } },
         ] } },
-        { "name": "attribute-policy", "config": { "policies": POLICIES } },
-        { "name": "DefaultAuth" },
+        { "name": "attribute-policy", "timeoutMs": PATIENT, "config": { "policies": POLICIES } },
+        { "name": "DefaultAuth", "timeoutMs": PATIENT },
     ])
 }
 
 /// The records of calls of the chaincode, once the last one is there.
 async fn records(file: &Path, last: &str) -> Vec<Value> {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         let text = std::fs::read_to_string(file).expect("the file");
         let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));

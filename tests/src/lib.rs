@@ -6,4 +6,5 @@ pub mod forge;
 pub mod http;
 pub mod network;
 pub mod packages;
+pub mod ports;
 pub mod shim;

@@ -9,6 +9,7 @@ use peer::dev::network::{Network, NetworkSpec};
 use protos::peer::{ProposalResponse, SignedProposal};
 use tempfile::TempDir;
 
+use crate::ports::Reserved;
 use crate::{binaries, packages, shim};
 
 /// The chaincode that the test plays.
@@ -18,7 +19,14 @@ pub const CHAINCODE: &str = "kv";
 pub struct Harness {
     /// The network.
     pub network: Network,
-    folder: TempDir,
+    place: Place,
+}
+
+/// What stays of a network that stops: its folder, and that its ports are nobody else's.
+pub struct Place {
+    /// Gone when this is dropped.
+    pub folder: TempDir,
+    _ports: [Reserved; 3],
 }
 
 impl Harness {
@@ -46,21 +54,29 @@ impl Harness {
         let set = |key: &str, value: serde_json::Value| Override::new(key, value, "test");
         let mut overrides = vec![
             set("chaincode.mode", "dev".into()),
-            set("chaincode.executetimeout", "2s".into()),
+            // the machine may be busy with something else
+            set("chaincode.executetimeout", "60s".into()),
             set(
                 "peer.handlers.pluginDirs",
                 serde_json::json!([binaries::plugin_dir()]),
             ),
         ];
         overrides.extend(settings.into_iter().map(|(key, value)| set(key, value)));
+        let ([peer, chaincode], orderer) = (Reserved::pair(), Reserved::any());
         let spec = NetworkSpec {
             tls: false,
             overrides,
             variables,
+            peer_port: peer.number(),
+            orderer_port: orderer.number(),
             ..NetworkSpec::new(folder.path().join("net"), "mychannel")
         };
         let network = Network::start(spec).await.expect("network");
-        let harness = Self { network, folder };
+        let place = Place {
+            folder,
+            _ports: [peer, chaincode, orderer],
+        };
+        let harness = Self { network, place };
         let package = packages::deployment_spec(CHAINCODE, "1", packages::node_package());
         harness.network.install(package).await.expect("install");
         let shim = harness.connect("kv:1").await;
@@ -73,10 +89,10 @@ impl Harness {
         harness
     }
 
-    /// The network, and its folder, which is gone when that is dropped.
+    /// The network, and where it can start again.
     #[must_use]
-    pub fn into_network(self) -> (Network, TempDir) {
-        (self.network, self.folder)
+    pub fn into_network(self) -> (Network, Place) {
+        (self.network, self.place)
     }
 
     /// Connects a scripted chaincode and waits until the peer takes transactions for it.

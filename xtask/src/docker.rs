@@ -28,7 +28,7 @@ const PID_FILES: [(&str, &str); 2] = [
 ];
 
 /// How often, and with what pause, an engine that was started is asked whether it is up.
-const TRIES: u32 = 150;
+const TRIES: u32 = 600;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// An image to be made.

@@ -204,7 +204,7 @@ mod tests {
         id: &str,
         enough: impl Fn(&ChaincodeLogs) -> bool,
     ) -> ChaincodeLogs {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
             match store.read(id).unwrap() {
                 Some(logs) if enough(&logs) => return logs,

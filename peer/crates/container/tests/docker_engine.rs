@@ -248,13 +248,12 @@ async fn a_stop_is_gentle_and_quick_and_a_flood_of_output_harms_nobody() {
 
     let sleeping = peer.vm(&Shell::runs("exec sleep 1000"), hardened());
     let started = sleeping.start(&request()).await.unwrap();
-    let began = tokio::time::Instant::now();
     sleeping.shutdown().await;
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
+    assert_eq!(
+        started.exit.wait().await.signal,
+        Some(15),
         "no need for the second signal"
     );
-    assert_eq!(started.exit.wait().await.signal, Some(15));
 }
 
 #[tokio::test]
@@ -340,6 +339,13 @@ impl OwnEngine {
         panic!("the engine does not come up: {log:?}");
     }
 
+    /// Removes every container.
+    fn clear(&self) {
+        for container in self.ask(&["ps", "-aq"]).unwrap_or_default().lines() {
+            self.ask(&["rm", "-fv", container]);
+        }
+    }
+
     fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -358,9 +364,7 @@ impl OwnEngine {
 impl Drop for OwnEngine {
     /// Gently: only so does it end what it has started.
     fn drop(&mut self) {
-        for container in self.ask(&["ps", "-aq"]).unwrap_or_default().lines() {
-            self.ask(&["rm", "-fv", container]);
-        }
+        self.clear();
         let pid = self.process.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().ok();
         self.process.wait().ok();
@@ -389,19 +393,29 @@ async fn an_engine_killed_in_the_middle_of_a_build_costs_that_build_alone() {
     let work = peer.folder.path().join("work");
     let config = DockerConfig::new(endpoint, work.clone());
     let vm = Arc::new(DockerVm::new(config, peer.naming.clone(), Arc::new(chaincode.platform())).unwrap());
-    let building = tokio::spawn({
-        let vm = Arc::clone(&vm);
-        async move { vm.deploy(&fake::source("slow:1.0")).await }
-    });
-    let running = || {
-        engine
-            .ask(&["ps", "-q"])
-            .is_some_and(|running| !running.is_empty())
+    let mut tries = 0;
+    let told = loop {
+        let building = tokio::spawn({
+            let vm = Arc::clone(&vm);
+            async move { vm.deploy(&fake::source("slow:1.0")).await }
+        });
+        let running = || {
+            engine
+                .ask(&["ps", "-q"])
+                .is_some_and(|running| !running.is_empty())
+        };
+        eventually(running).await;
+        engine.kill();
+        let told = wire_message(&building.await.unwrap().unwrap_err());
+        assert!(told.contains("phase build of slow:1.0"), "{told}");
+        tries += 1;
+        // on a busy machine the engine may have died before anybody waited for the container: then once more
+        if tries == 5 || !told.contains("no Docker Engine answers") {
+            break told;
+        }
+        engine.restart();
+        engine.clear();
     };
-    eventually(running).await;
-    engine.kill();
-    let told = wire_message(&building.await.unwrap().unwrap_err());
-    assert!(told.contains("phase build of slow:1.0"), "{told}");
     assert!(told.contains("the connection to the engine broke off"), "{told}");
     eventually(|| std::fs::read_dir(&work).unwrap().next().is_none()).await;
 

@@ -437,7 +437,8 @@ async fn success_without_an_image_is_an_error() {
 
 #[tokio::test]
 async fn slow_answers_meet_the_limit_that_the_error_names() {
-    let short = Duration::from_millis(300);
+    // a busy machine may not come as far as the slow answer within the first ones
+    let limits = [0.3, 3.0, 30.0];
     let rows: [(&str, &str, &str, Phase); 4] = [
         ("POST", "/images/create", "vm.docker.pullTimeout", Phase::Pull),
         ("POST", "/wait", "vm.docker.buildTimeout", Phase::Build),
@@ -449,23 +450,33 @@ async fn slow_answers_meet_the_limit_that_the_error_names() {
             Phase::Start,
         ),
     ];
-    for (method, path, key, phase) in rows {
-        let engine = FakeEngine::start(NEWEST, move |request| {
-            request.is(method, path).then_some(Reply::Hang)
-        });
-        if phase == Phase::Pull {
-            engine.state.lock().bases.clear();
+    'rows: for (method, path, key, phase) in rows {
+        for limit in limits {
+            let short = Duration::from_secs_f64(limit);
+            let engine = FakeEngine::start(NEWEST, move |request| {
+                request.is(method, path).then_some(Reply::Hang)
+            });
+            if phase == Phase::Pull {
+                engine.state.lock().bases.clear();
+            }
+            let vm = vm_with(&engine, |config| {
+                config.pull_timeout = short;
+                config.start_timeout = short;
+                config.build_timeout = if phase == Phase::Start { DEADLINE } else { short };
+            });
+            let error = vm.start(&fake::request("mycc:1.0")).await.unwrap_err();
+            nothing_is_left(&engine).await;
+            if !engine.requests(method, path).is_empty() {
+                let told = wire_message(&error);
+                assert!(
+                    told.contains(&format!("not done within {limit}s ({key})")),
+                    "{told}"
+                );
+                assert_eq!(error.phase(), phase, "{told}");
+                continue 'rows;
+            }
         }
-        let vm = vm_with(&engine, |config| {
-            config.pull_timeout = short;
-            config.start_timeout = short;
-            config.build_timeout = if phase == Phase::Start { DEADLINE } else { short };
-        });
-        let error = vm.start(&fake::request("mycc:1.0")).await.unwrap_err();
-        let told = wire_message(&error);
-        assert!(told.contains(&format!("not done within 0.3s ({key})")), "{told}");
-        assert_eq!(error.phase(), phase, "{told}");
-        nothing_is_left(&engine).await;
+        panic!("{path} was never asked");
     }
 }
 
@@ -611,7 +622,7 @@ async fn a_shutdown_ends_builds_and_starts_under_way_and_waits_for_their_removal
             request.is(method, path).then_some(Reply::Hang)
         });
         let vm = Arc::new(vm_with(&engine, |config| {
-            config.start_timeout = Duration::from_secs(1)
+            config.start_timeout = Duration::from_secs(10)
         }));
         let starting = Arc::clone(&vm);
         let start = tokio::spawn(async move { starting.start(&fake::request("mycc:1.0")).await });

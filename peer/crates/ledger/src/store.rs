@@ -1,11 +1,16 @@
 //! A database file and its newest snapshot: one writer at a time, readers never wait.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use prost::Message;
-use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, TableError, WriteTransaction};
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadableDatabase, StorageError, TableError,
+    WriteTransaction,
+};
 use tokio::sync::watch;
 
 use crate::chain_state::ChainState;
@@ -82,9 +87,9 @@ impl Store {
     }
 }
 
-/// Opens a database file for this process alone.
+/// Opens a database file for this process alone, creating it if there is none.
 pub(crate) fn open_database(path: &Path) -> Result<Database, StoreError> {
-    let opened = Builder::new().set_cache_size(CACHE_BYTES).create(path);
+    let opened = create_database(path).and_then(|()| open_or_create(path));
     opened.map_err(|source| match source {
         DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
             path: path.to_owned(),
@@ -94,6 +99,36 @@ pub(crate) fn open_database(path: &Path) -> Result<Database, StoreError> {
             source: Box::new(source),
         },
     })
+}
+
+fn open_or_create(path: &Path) -> Result<Database, DatabaseError> {
+    Builder::new().set_cache_size(CACHE_BYTES).create(path)
+}
+
+/// Makes an empty database beside where it belongs, and gives it its name when it is whole: a file whose creation was
+/// cut short by a kill is one that redb never opens again.
+fn create_database(path: &Path) -> Result<(), DatabaseError> {
+    let failed = |error: io::Error| DatabaseError::Storage(StorageError::Io(error));
+    if path.try_exists().map_err(failed)? {
+        return Ok(());
+    }
+    let unfinished = unfinished(path);
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    drop(open_or_create(&unfinished)?);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    File::open(&unfinished)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(&unfinished, path))
+        .and_then(|()| File::open(folder)?.sync_all())
+        .map_err(failed)
+}
+
+/// Where a database is while it is made; not a longer name, since channels have names that are as long as may be.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
 fn create_tables(database: &Database) -> Result<(), StoreError> {

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 /// Bytes of an output that are kept.
 const KEPT: usize = 2000;
 /// How long an output may stay open after the end of its process.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Largest report of a check.
 const MAX_REPORT: u64 = 1 << 20;
 
@@ -194,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_becomes_of_the_process_is_a_finding() {
-        let long = Duration::from_secs(20);
+        let long = Duration::from_secs(60);
         for (script, reason) in [
             ("kill -SEGV $$", "the process was ended by signal 11 (SIGSEGV)"),
             (
@@ -229,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn what_goes_to_standard_output_is_seen_however_much_it_is() {
         let script = format!("head -c 3000000 /dev/zero; echo; echo here I am; {GOOD}");
-        let apart = run(&script, Duration::from_secs(20)).await;
+        let apart = run(&script, Duration::from_secs(60)).await;
         assert_eq!(
             (apart.finding.outcome, apart.printed),
             (Outcome::Failed, 3_000_011)

@@ -140,8 +140,8 @@ impl Check {
     #[must_use]
     pub fn deadline(&self) -> Duration {
         match self.step {
-            Step::CallMemory | Step::InstanceMemory | Step::Concurrency => Duration::from_secs(120),
-            _ => Duration::from_secs(60),
+            Step::CallMemory | Step::InstanceMemory | Step::Concurrency => Duration::from_secs(240),
+            _ => Duration::from_secs(120),
         }
     }
 }

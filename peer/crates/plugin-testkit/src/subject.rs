@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 /// The name of the instance under test.
 pub(crate) const NAME: &str = "conformance";
 
+/// How long a call of a request may take, in milliseconds: longer than by default in a peer, since a plugin is not to
+/// blame for what else the machine does.
+const DEADLINE: u64 = 10_000;
+
 /// The library under test.
 #[derive(Clone, Debug)]
 pub struct Subject {
@@ -58,12 +62,17 @@ impl Subject {
         config: &Value,
     ) -> Result<Registry, LoadErrors> {
         let folder = self.library.parent().unwrap_or(Path::new("/"));
-        let entry = json!({
+        let mut entry = json!({
             "name": NAME,
             "library": self.library,
             "executor": executor,
             "config": config,
         });
+        if matches!(kind, Kind::AuthFilter | Kind::Decorator | Kind::Endorsement)
+            && let Some(entry) = entry.as_object_mut()
+        {
+            entry.insert("timeoutMs".to_owned(), DEADLINE.into());
+        }
         let mut section = json!({ "pluginDirs": [folder], "maxReloads": 1000 });
         if let Some(section) = section.as_object_mut() {
             let entries = match kind.is_named() {

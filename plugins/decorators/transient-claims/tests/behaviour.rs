@@ -16,7 +16,7 @@ use std::sync::Arc;
 async fn decorate(config: Value, facts: &[(&str, &str)]) -> Result<BTreeMap<String, String>, String> {
     let library = conformance::library("transient-claims").unwrap();
     let folder = library.parent().unwrap();
-    let entry = json!({ "name": "claims", "library": library, "config": config });
+    let entry = json!({ "name": "claims", "library": library, "config": config, "timeoutMs": 60_000 });
     let section = json!({ "pluginDirs": [folder], "decorators": [entry] });
     let config: Config = serde_json::from_value(section).unwrap();
     let decorators = Registry::load(&config, &[]).unwrap().decorators();

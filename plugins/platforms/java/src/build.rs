@@ -129,7 +129,7 @@ fn script() -> String {
 mod tests {
     use super::*;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
     use std::process::{Command, Output};
 
     fn options(json: &str) -> Options {
@@ -151,6 +151,18 @@ mod tests {
         );
     }
 
+    /// A program for a script to run. Another process writes it: what this one has open for writing while a test beside it
+    /// starts a process cannot be run.
+    fn program(path: &Path, text: &str) {
+        let source = path.with_extension("text");
+        fs::write(&source, text).unwrap();
+        let installed = Command::new("install")
+            .args(["-m", "755"])
+            .args([source.as_path(), path])
+            .status();
+        assert!(installed.unwrap().success());
+    }
+
     /// What a build says of itself, with a `mvn` that prints these lines and then fails.
     fn phases(printed: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -161,9 +173,8 @@ mod tests {
         fs::write(at("input/src/pom.xml"), "").unwrap();
         fs::write(at("printed"), printed).unwrap();
         for name in ["java", "mvn"] {
-            let program = format!("#!/bin/sh\ncat '{}' >&2\nexit 7\n", at("printed").display());
-            fs::write(at("bin").join(name), program).unwrap();
-            fs::set_permissions(at("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
+            let text = format!("#!/bin/sh\ncat '{}' >&2\nexit 7\n", at("printed").display());
+            program(&at("bin").join(name), &text);
         }
         let output = Command::new("/bin/sh")
             .args(["-c", &script()])
@@ -233,10 +244,8 @@ mod tests {
         let body = format!(
             "echo \"${{0##*/}} $*\" > \"$CHAINCODE_OUTPUT/call\"\nmkdir -p \"$(dirname {result})\"\necho jar > {result}\n"
         );
-        for program in programs {
-            let path = at("bin").join(program);
-            fs::write(&path, format!("#!/bin/sh\n{body}")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        for name in programs {
+            program(&at("bin").join(name), &format!("#!/bin/sh\n{body}"));
         }
         for name in files {
             let path = at("input").join(name);

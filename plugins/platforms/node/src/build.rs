@@ -193,7 +193,7 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
     use std::process::Command;
 
     fn options(json: &str) -> Options {
@@ -297,6 +297,18 @@ mod tests {
         assert!(!plan.env.iter().any(|line| line.contains("r.example")));
     }
 
+    /// A program for a script to run. Another process writes it: what this one has open for writing while a test beside it
+    /// starts a process cannot be run.
+    fn program(path: &Path, text: &str) {
+        let source = path.with_extension("text");
+        fs::write(&source, text).unwrap();
+        let installed = Command::new("install")
+            .args(["-m", "755"])
+            .args([source.as_path(), path])
+            .status();
+        assert!(installed.unwrap().success());
+    }
+
     /// What a build says of itself, with an `npm` that runs the script of a package if it is told to, and then fails.
     fn phases(npmrc: &str, runs: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -306,8 +318,7 @@ mod tests {
         }
         fs::write(at("input/src/.npmrc"), npmrc).unwrap();
         let npm = format!("#!/bin/sh\n[ \"$1\" = --version ] && exec echo 11.0.0\n{runs}\nexit 7\n");
-        fs::write(at("bin/npm"), npm).unwrap();
-        fs::set_permissions(at("bin/npm"), fs::Permissions::from_mode(0o755)).unwrap();
+        program(&at("bin/npm"), &npm);
         let output = Command::new("/bin/sh")
             .args(["-c", &script(false)])
             .env("PATH", format!("{}:/usr/bin:/bin", at("bin").display()))
@@ -348,8 +359,7 @@ mod tests {
         let npm = format!(
             "#!/bin/sh\nif [ \"$1\" = --version ]; then echo {version}; else echo \"$@\" > arguments; fi\n"
         );
-        fs::write(at("bin/npm"), npm).unwrap();
-        fs::set_permissions(at("bin/npm"), fs::Permissions::from_mode(0o755)).unwrap();
+        program(&at("bin/npm"), &npm);
         fs::write(at("input/src/lib/a b.js"), "1").unwrap();
         if lock {
             fs::write(at("input/src/package-lock.json"), "{}").unwrap();

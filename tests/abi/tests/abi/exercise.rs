@@ -78,7 +78,6 @@ impl Fixture<'_> {
     fn entry(&self, name: &str, what: &str) -> Value {
         let mut entry = self.library.entry(name, &mode(what));
         entry["executor"] = json!(self.executor);
-        entry["timeoutMs"] = json!(10_000);
         entry
     }
 

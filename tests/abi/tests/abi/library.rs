@@ -58,7 +58,10 @@ impl Library {
 
     /// An entry of `peer.handlers` for it.
     pub fn entry(&self, name: &str, config: &Value) -> Value {
-        json!({ "name": name, "library": "plugin.so", "config": config, "executor": "inline" })
+        // the machine may be busy with something else
+        json!({
+            "name": name, "library": "plugin.so", "config": config, "executor": "inline", "timeoutMs": 60_000,
+        })
     }
 
     /// Loads entries of one kind.

@@ -1,6 +1,6 @@
 //! What becomes of good and of faulty endorsement plugins.
 
-use crate::harness::{LIBRARY, load, metric, stats};
+use crate::harness::{PATIENT, filter, load, metric, stats};
 use bytes::Bytes;
 use handlers::{EndorseError, Endorsed, EndorsingPeer, ParsedRequest, Registry};
 use prost::Message;
@@ -32,9 +32,8 @@ impl EndorsingPeer for Peer {
 }
 
 fn registry(mode: &str, executor: &str) -> Registry {
-    let entry = json!({
-        "name": "Fault", "library": LIBRARY, "config": {"mode": mode}, "executor": executor, "timeoutMs": 100,
-    });
+    let mut entry = filter("Fault", mode);
+    entry["executor"] = json!(executor);
     load(json!({ "endorsers": { "special": entry } })).unwrap()
 }
 
@@ -131,7 +130,7 @@ async fn one_that_hangs_costs_its_deadline() {
     while metric(&registry, "plugin_special_seen") < 1.0 {
         tokio::task::yield_now().await;
     }
-    tokio::time::advance(Duration::from_millis(101)).await;
+    tokio::time::advance(Duration::from_millis(PATIENT + 1)).await;
     assert_eq!(
         call.await.unwrap().unwrap_err().to_string(),
         "endorsement plugin special did not answer in time"
@@ -141,9 +140,9 @@ async fn one_that_hangs_costs_its_deadline() {
 
 #[tokio::test]
 async fn one_name_may_endorse_and_validate() {
-    let entry = json!({ "name": "Fault", "library": LIBRARY, "config": {"mode": "pass"} });
+    let entry = filter("Fault", "pass");
     let registry = load(json!({
-        "authFilters": [{ "name": "b", "library": LIBRARY, "config": {"mode": "pass"} }],
+        "authFilters": [filter("b", "pass")],
         "endorsers": { "a": entry, "b": entry },
         "validators": { "a": entry },
     }))

@@ -13,14 +13,24 @@ pub fn library_dir() -> PathBuf {
     binary.parent().unwrap().to_owned()
 }
 
+/// How long calls may take that no test wants to be late: the machine may be busy with something else.
+pub const PATIENT: u64 = 60_000;
+
 /// An entry for the fault plugin; filters and decorators look the same.
 pub fn filter(name: &str, mode: &str) -> Value {
-    json!({ "name": name, "library": LIBRARY, "config": { "mode": mode } })
+    json!({ "name": name, "library": LIBRARY, "config": { "mode": mode }, "timeoutMs": PATIENT })
+}
+
+/// One whose calls are soon too late, for modes that never answer.
+pub fn hasty(name: &str, mode: &str) -> Value {
+    let mut entry = filter(name, mode);
+    entry["timeoutMs"] = json!(20);
+    entry
 }
 
 /// Settings for a whole peer: this fixture endorses and validates, since the shipped plugins may not be built.
 pub fn endorses_and_validates() -> [core_config::Override; 2] {
-    let entry = json!({ "name": "Fault", "library": LIBRARY, "config": { "mode": "pass" } });
+    let entry = filter("Fault", "pass");
     [("endorsers", "escc"), ("validators", "vscc")].map(|(map, name)| {
         let entries = json!({ name: entry });
         core_config::Override::new(format!("peer.handlers.{map}"), entries, "test")

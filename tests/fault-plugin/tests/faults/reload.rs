@@ -1,6 +1,6 @@
 //! Plugins are exchanged while requests are under way.
 
-use crate::harness::{auth, decorators, filter, library_dir, load, stats};
+use crate::harness::{PATIENT, auth, decorators, filter, library_dir, load, stats};
 use handlers::{Config, ParsedRequest, Registry, Rejection, What};
 use protos::peer::ChaincodeInput;
 use serde_json::{Value, json};
@@ -171,7 +171,7 @@ async fn the_library_may_be_replaced_in_place() {
     fs::write(&file, &original).unwrap();
     let section = |path: &Path| {
         json!({"pluginDirs": [path.parent().unwrap()], "authFilters": [
-            {"name": "a", "library": path, "config": {"mode": "mark"}}
+            {"name": "a", "library": path, "config": {"mode": "mark"}, "timeoutMs": PATIENT}
         ]})
     };
     let registry = load(section(&file)).unwrap();
@@ -201,13 +201,7 @@ async fn the_library_may_be_replaced_in_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_notices_many_exchanges_under_load() {
-    // the machine may be busy with something else
-    let patient = |name: &str| {
-        let mut entry = filter(name, "mark");
-        entry["timeoutMs"] = json!(60_000);
-        entry
-    };
-    let registry = auth(json!([patient("a")]));
+    let registry = auth(json!([filter("a", "mark")]));
     let done = Arc::new(AtomicUsize::new(0));
     let load: Vec<_> = (0..4)
         .map(|_| {
@@ -227,9 +221,9 @@ async fn nobody_notices_many_exchanges_under_load() {
     // one reference for each of the four, one here, one that says go on
     let go_on = Arc::clone(&done);
     for round in 0..100 {
-        let mut entries = vec![patient("a")];
+        let mut entries = vec![filter("a", "mark")];
         if round % 2 == 0 {
-            entries.push(patient("b"));
+            entries.push(filter("b", "mark"));
         }
         let registry = registry.clone();
         let section = json!({ "authFilters": entries });

@@ -1,6 +1,6 @@
 //! What an operator sees of plugin calls: counts by hook and result, times, spans.
 
-use crate::harness::{LIBRARY, auth, decorators, filter, load, metric};
+use crate::harness::{auth, decorators, filter, load, metric};
 use bytes::Bytes;
 use handlers::{Hook, MetricValue, ParsedRequest, PluginStats, Registry};
 use protos::peer::ChaincodeInput;
@@ -118,11 +118,13 @@ impl<S: tracing::Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Spans {
 
 /// The spans of one call of each of these plugins, at a level of logging.
 async fn spans(level: &str) -> Vec<String> {
-    let (spans, entry) = (Spans::default(), filter("f", "hand on"));
-    let handlers = json!({ "authFilters": [entry], "decorators": [
-        { "name": "d", "library": LIBRARY, "config": { "mode": "pass" } },
-        { "name": "e", "library": LIBRARY, "config": { "mode": "pass" }, "executor": "inline" },
-    ] });
+    let spans = Spans::default();
+    let mut inline = filter("e", "pass");
+    inline["executor"] = json!("inline");
+    let handlers = json!({
+        "authFilters": [filter("f", "hand on")],
+        "decorators": [filter("d", "pass"), inline],
+    });
     let registry = load(handlers).unwrap();
     let filtering = EnvFilter::new(format!("{level},plugin=off"));
     let subscriber = tracing_subscriber::registry().with(filtering).with(spans.clone());

@@ -6,21 +6,25 @@ use protos::peer::SignedProposal;
 use protos::peer::endorser_client::EndorserClient;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
-/// How long a peer may take to stop before the test kills it.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How long a peer may take to stop before the test kills it: its last resort, and a machine that is busy with something
+/// else.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// `peer node start` with one filter.
 struct Peer {
     process: Child,
-    log: BufReader<ChildStderr>,
+    log: Option<BufReader<ChildStderr>>,
     address: String,
+    /// Bound and not listening, which keeps the ports from everybody but the peer.
+    _ports: [TcpSocket; 2],
     _folder: TempDir,
 }
 
@@ -35,9 +39,12 @@ fn binary() -> PathBuf {
     peer
 }
 
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+/// A port where nobody listens yet.
+fn port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
 }
 
 /// The MSP of a peer, left behind by a development network.
@@ -60,7 +67,10 @@ async fn msp(folder: &Path) -> PathBuf {
 impl Peer {
     async fn start(filter: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let address = free_address();
+        let ports = [port(), port()];
+        let [address, chaincode_address] = ports
+            .each_ref()
+            .map(|port| port.local_addr().unwrap().to_string());
         let mut process = Command::new(binary())
             .args(["node", "start"])
             .env_clear()
@@ -71,7 +81,7 @@ impl Peer {
             .env("CORE_PEER_FILESYSTEMPATH", folder.path().join("peer"))
             .env("CORE_PEER_LISTENADDRESS", &address)
             .env("CORE_PEER_ADDRESS", &address)
-            .env("CORE_PEER_CHAINCODELISTENADDRESS", free_address())
+            .env("CORE_PEER_CHAINCODELISTENADDRESS", chaincode_address)
             .env("CORE_PEER_HANDLERS_PLUGINDIRS", library_dir())
             .env("CORE_PEER_HANDLERS_AUTHFILTERS", json!([filter]).to_string())
             .env("CORE_PEER_HANDLERS_DECORATORS", "[]")
@@ -81,20 +91,22 @@ impl Peer {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let log = BufReader::new(process.stderr.take().unwrap());
+        let log = process.stderr.take().map(BufReader::new);
         Self {
             process,
             log,
             address,
+            _ports: ports,
             _folder: folder,
         }
     }
 
     /// Reads the log up to a line with this text.
     fn says(&mut self, text: &str) {
+        let log = self.log.as_mut().unwrap();
         let mut said = String::new();
         while !said.lines().last().unwrap_or_default().contains(text) {
-            assert!(self.log.read_line(&mut said).unwrap() > 0, "{text}: {said}");
+            assert!(log.read_line(&mut said).unwrap() > 0, "{text}: {said}");
         }
     }
 
@@ -109,6 +121,9 @@ impl Peer {
                 .unwrap()
                 .success()
         );
+        // it must be able to go on printing
+        let mut log = self.log.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
         let (over, waiting) = channel::<()>();
         let killer = std::thread::spawn(move || {
             if waiting.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
@@ -131,14 +146,18 @@ impl Drop for Peer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_is_starting_stops_at_once() {
-    let mut peer = Peer::start(&filter("hanging", "hang in constructor")).await;
-    peer.says("loading plugin");
-    let (ended, took) = peer.stop();
-    assert!(ended.success(), "{ended}");
-    assert!(
-        took < Duration::from_secs(8),
-        "it waited for the plugin: {took:?}"
-    );
+    let mut seen = Vec::new();
+    // a busy machine is slow at times; a peer that waits for the plugin, which may load for 10 seconds, is slow each time
+    for _attempt in 0..5 {
+        let mut peer = Peer::start(&filter("hanging", "hang in constructor")).await;
+        peer.says("loading plugin");
+        let (ended, took) = peer.stop();
+        if ended.success() && took < Duration::from_secs(8) {
+            return;
+        }
+        seen.push((ended, took));
+    }
+    panic!("it waited for the plugin: {seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +173,7 @@ async fn a_plugin_that_hangs_on_the_peers_own_threads_does_not_keep_it() {
     peer.says("entered block");
     peer.says("plugin blocks a thread of the peer");
     // orderly, or, when it holds the thread that has the timers as well, by the last resort
-    let (_ended, took) = peer.stop();
-    assert!(took < Duration::from_secs(25), "{took:?}");
+    let (ended, took) = peer.stop();
+    assert_eq!(ended.signal(), None, "it had to be killed after {took:?}");
     assert!(call.await.unwrap().is_err());
 }

@@ -8,11 +8,13 @@ use protos::peer::ChaincodeInput;
 use serde_json::json;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle};
 
 /// Deadline of a call; time is paused in here.
 const LIMIT: Duration = Duration::from_millis(100);
+/// How long the machine may take for what comes soon, by its own clock.
+const REALLY: Duration = Duration::from_secs(60);
 /// How long a breaker stays open.
 const OPEN: Duration = Duration::from_secs(10);
 
@@ -98,6 +100,11 @@ async fn a_filter_that_waits_is_switched_off_and_keeps_its_threads() {
     for call in 1..=5_u32 {
         assert_eq!(hangs(&registry, f64::from(call), filtered(&registry)).await, 4);
     }
+    // a call that was given up may be on its way out of the poll in which it was counted
+    let begun = Instant::now();
+    while stats(&registry).stuck > 0 && begun.elapsed() < REALLY {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(facts(&registry), (5, 0, true, false));
     assert_eq!(reasons(&registry).await, [""; 0], "a breaker heals itself");
 }
@@ -151,7 +158,7 @@ fn a_decorator_that_blocks_leaves_the_peers_threads_alone() {
         let registry = blocking_decorator();
         decorated(&registry).await;
         let work = tokio::task::spawn_blocking(|| "of the ledger");
-        let done = tokio::time::timeout(OPEN, work).await;
+        let done = tokio::time::timeout(REALLY, work).await;
         assert_eq!(done.unwrap().unwrap(), "of the ledger");
     });
 }

@@ -174,7 +174,7 @@ impl Peer {
         let target = GrpcTarget {
             address,
             tls: Some(tls),
-            connect_timeout: Duration::from_secs(3),
+            connect_timeout: Duration::from_secs(30),
             keepalive: None,
         };
         Self {

@@ -5,7 +5,7 @@ use std::fs;
 use protos::{ChannelId, new_block, wire_message};
 use redb::TableDefinition;
 
-use crate::store::{Store, open_database};
+use crate::store::{Store, open_database, unfinished};
 use crate::test_support::{TestLedger, genesis};
 use crate::{Config, LedgerProvider};
 
@@ -27,6 +27,24 @@ fn a_ledger_is_created_once() {
     let test = test.reopen();
     assert_eq!(test.provider.list().unwrap(), ["a.b-1".into(), "ch".into()]);
     assert_eq!(test.provider.open_ledger(&"a.b-1".into()).unwrap().height(), 1);
+}
+
+/// What a kill leaves of a database that is being made: a file of some length, without the mark that redb writes last.
+#[test]
+fn a_creation_that_was_cut_short_is_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("ledgers.list");
+    fs::write(unfinished(&list), vec![0; 8192]).unwrap();
+    let open = || LedgerProvider::open(Config::new(folder.path())).unwrap();
+    let provider = open();
+    let file = folder.path().join("ch.redb");
+    fs::write(unfinished(&file), vec![0; 8192]).unwrap();
+    provider.create(&"ch".into(), &genesis()).unwrap();
+    drop(provider);
+    assert_eq!(open().list().unwrap(), ["ch".into()]);
+    for path in [list, file] {
+        assert!(path.exists() && !unfinished(&path).exists(), "{}", path.display());
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ async fn a_client_broadcasts_and_fetches() {
     let target = GrpcTarget {
         address: listener.local_addr().expect("address").to_string(),
         tls: None,
-        connect_timeout: Duration::from_secs(3),
+        connect_timeout: Duration::from_secs(30),
         keepalive: None,
     };
     let server = tonic::transport::Server::builder().add_service(orderer.service());

@@ -6,11 +6,16 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::json;
 use std::path::PathBuf;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
 #[tokio::test]
 async fn a_service_may_start_late_end_and_come_back() {
-    let address = Authorization::start(Answer::Says(yes())).await.stop().await;
+    // bound and not listening: the port is nobody else's while the service is away
+    let port = TcpSocket::new_v4().unwrap();
+    port.set_reuseaddr(true).unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = port.local_addr().unwrap();
     let filter = filter(&format!("http://{address}"), json!({}));
     assert_eq!(
         filter.refusal().await,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::codegen::{Context, Pin, Poll, Service, http};
@@ -25,6 +25,8 @@ pub enum Answer {
     Says(CheckResponse),
     /// This, after a while.
     Late(Duration, CheckResponse),
+    /// This, once the semaphore lets it.
+    Held(Arc<Semaphore>, CheckResponse),
     /// A gRPC error.
     Fails(tonic::Code),
     /// A message of another type.
@@ -214,6 +216,10 @@ impl UnaryService<CheckRequest> for Shared {
                 Answer::Says(answer) => Ok(tonic::Response::new(answer)),
                 Answer::Late(by, answer) => {
                     tokio::time::sleep(by).await;
+                    Ok(tonic::Response::new(answer))
+                }
+                Answer::Held(until, answer) => {
+                    until.acquire().await.unwrap().forget();
                     Ok(tonic::Response::new(answer))
                 }
                 Answer::Fails(code) => Err(tonic::Status::new(code, "as asked")),

@@ -31,7 +31,7 @@ pub fn config(keys: Value, more: Value) -> Value {
 pub fn load(config: Value) -> Result<Filter, LoadErrors> {
     let library = conformance::library("jwt").unwrap();
     let folder: PathBuf = library.parent().unwrap().to_owned();
-    let entry = json!({ "name": "jwt", "library": library, "timeoutMs": 5000, "config": config });
+    let entry = json!({ "name": "jwt", "library": library, "timeoutMs": 60_000, "config": config });
     let section = json!({ "pluginDirs": [folder], "authFilters": [entry] });
     let registry = Registry::load(&serde_json::from_value(section).unwrap(), &[])?;
     Ok(Filter(registry.auth_chain()))

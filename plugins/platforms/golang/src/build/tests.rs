@@ -1,5 +1,5 @@
 use super::*;
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 fn options(json: &str) -> Options {
@@ -102,13 +102,9 @@ fn call_of_go(files: &[&str], package: &str, extra: &[(&str, &str)], compiler: b
     }
     let go = "#!/bin/sh\n(echo \"$(basename \"$PWD\")\"; printf '%s|' \"$@\"; \
               echo; echo \"$GO111MODULE $GOPATH $CGO_ENABLED\") > \"$CHAINCODE_OUTPUT/call\"\n";
-    let program = |name: &str, text: &str| {
-        fs::write(at("bin").join(name), text).unwrap();
-        fs::set_permissions(at("bin").join(name), fs::Permissions::from_mode(0o755)).unwrap();
-    };
-    program("go", go);
+    program(&at("bin/go"), go);
     if compiler {
-        program("a-compiler", "#!/bin/sh\n");
+        program(&at("bin/a-compiler"), "#!/bin/sh\n");
     }
     let status = Command::new("/bin/sh")
         .args(["-c", &script()])
@@ -162,6 +158,18 @@ fn the_five_layouts_are_built_as_fabric_builds_them() {
     }
 }
 
+/// A program for a script to run. Another process writes it: what this one has open for writing while a test beside it
+/// starts a process cannot be run.
+fn program(path: &Path, text: &str) {
+    let source = path.with_extension("text");
+    fs::write(&source, text).unwrap();
+    let installed = Command::new("install")
+        .args(["-m", "755"])
+        .args([source.as_path(), path])
+        .status();
+    assert!(installed.unwrap().success());
+}
+
 /// What a build says of itself, with a `go` whose commands do these.
 fn phases(file: &str, list: &str, build: &str) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -171,8 +179,7 @@ fn phases(file: &str, list: &str, build: &str) -> (Option<i32>, String, String) 
     }
     fs::write(at("input/src").join(file), "").unwrap();
     let go = format!("#!/bin/sh\ncase $1 in list) {list} ;; *) {build} ;; esac\n");
-    fs::write(at("bin/go"), go).unwrap();
-    fs::set_permissions(at("bin/go"), fs::Permissions::from_mode(0o755)).unwrap();
+    program(&at("bin/go"), &go);
     let output = Command::new("/bin/sh")
         .args(["-c", &script()])
         .env("PATH", format!("{}:/usr/bin:/bin", at("bin").display()))

@@ -147,7 +147,7 @@ impl Follower {
             signer: Arc::new(signer()),
             sink: Arc::new(sink),
             settings: FollowSettings {
-                connect_timeout: Duration::from_secs(3),
+                connect_timeout: Duration::from_secs(30),
                 max_delay: Duration::from_millis(1),
                 total_threshold: Duration::ZERO,
                 keepalive: None,
