@@ -258,7 +258,9 @@ impl<'a> Loader<'a> {
         on_error(candidate, &[OnError::Fail])?;
         everywhere(candidate)?;
         let library = self.library(candidate)?;
-        let origin = Origin::new(candidate.entry, &library.sha256, self.config.facts.clone());
+        let facts = self.config.facts.clone();
+        let contents = library.contents(&candidate.entry.config);
+        let origin = Origin::new(candidate.entry, &library.sha256, facts, contents);
         if let Some(kept) = self.running.platforms.kept(&candidate.entry.name, &origin) {
             let kept = kept.described(describe(candidate, &library));
             return Ok((kept, candidate.config_path.clone()));
@@ -351,7 +353,8 @@ impl<'a> Loader<'a> {
         constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
     ) -> Result<(Arc<Instance<T>>, PluginInfo), LoadError> {
         let library = self.library(candidate)?;
-        let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new());
+        let contents = library.contents(&candidate.entry.config);
+        let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new(), contents);
         if let Some(kept) = kept(&candidate.name, &origin) {
             let info = described_as(candidate, &library, &kept);
             return Ok((kept, info));
