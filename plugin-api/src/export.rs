@@ -84,7 +84,8 @@ pub fn metadata_json(name: &str, version: &str, description: &str, schema: &str)
 ///
 /// `name` and `description` say what it is, `config_schema` is the JSON schema that an entry's `config` must
 /// fulfil: constants, because they also go into the file as plain data, where the peer reads them without running
-/// anything. Each kind that the library offers names its constructor, `fn(Init) -> Result<T>`: `filter`
+/// anything. A path in it that the constructor reads has `"x-read-at-start": true` beside its `type`: a reload constructs
+/// the plugin anew when that file has changed, where an entry that is the same as before goes on with its instance. Each kind that the library offers names its constructor, `fn(Init) -> Result<T>`: `filter`
 /// (or `around`), `decorator`, `platform`, `endorsement`, `validation`, in this order.
 #[macro_export]
 macro_rules! export_plugin {

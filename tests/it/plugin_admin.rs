@@ -94,6 +94,43 @@ async fn an_admin_reloads_lists_and_asks() {
     assert_eq!(explained[1]["applies"], "yes");
 }
 
+/// The entry is the same as before; what the plugin has read is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_policy_file_is_in_force_after_a_reload() {
+    let folder = tempfile::tempdir().expect("folder");
+    let policies = folder.path().join("access.cedar");
+    let permit = "permit (principal, action, resource);";
+    fs::write(&policies, permit).expect("written");
+    let policy = json!({"name": "attribute-policy", "timeoutMs": PATIENT, "config": {"files": [policies]}});
+    write(folder.path(), &json!([auth("first"), policy]));
+    let harness = Harness::start_from(folder.path()).await;
+    let _shim = harness.connect("kv:1").await;
+    harness.call(&["status", "200"]).await.expect("an answer");
+
+    let what = async || {
+        let answer = ask(&harness, reload()).await;
+        let of = |name: &str| {
+            let mut changes = answer["changes"].as_array().expect("changes").iter();
+            changes.find(|change| change["instance"] == name).expect("there")["what"].clone()
+        };
+        (of("first"), of("attribute-policy"))
+    };
+    assert_eq!(what().await, (json!("kept"), json!("kept")));
+    let forbid = r#"forbid (principal, action, resource) when { context.function == "status" };"#;
+    fs::write(&policies, format!("{permit}\n{forbid}")).expect("written");
+    assert_eq!(what().await, (json!("kept"), json!("changed")));
+    let refused = harness.call(&["status", "200"]).await.expect_err("refused");
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+
+    // a mistake in it leaves those in force that are
+    fs::write(&policies, "permit (principal, action").expect("written");
+    let envelope = plugin_admin::signed(reload(), harness.network.admin().signer()).expect("signs");
+    let refusal = send(&harness, envelope).await;
+    assert!(refusal.message().contains("access.cedar:1:"), "{refusal}");
+    let refused = harness.call(&["status", "200"]).await.expect_err("refused");
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_configuration_changes_nothing_and_is_told() {
     let folder = tempfile::tempdir().expect("folder");

@@ -188,6 +188,13 @@ impl<'a> Respelling<'a> {
             .find(|name| name.eq_ignore_ascii_case("config"))
             .cloned();
         let own = own.and_then(|name| tree.remove(&name));
+        // a pin that came out empty where the file was made must not be the same as none
+        let pins = tree
+            .iter_mut()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("sha256"));
+        for (_, pin) in pins.filter(|(_, pin)| pin.is_null()) {
+            *pin = Value::String(String::new());
+        }
         let mut respelled = self.section(entries, tree, key, unknown);
         if let Some(config) = own {
             respelled.insert("config".to_owned(), config);

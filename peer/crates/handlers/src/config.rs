@@ -75,8 +75,9 @@ pub struct Entry {
     /// A path, or a file name to look for in the plugin folders; empty = look for the plugin's name.
     #[serde(default, deserialize_with = "null_is_default")]
     pub library: PathBuf,
-    /// Expected SHA-256 of the library, as hex, with or without `sha256:` in front.
-    #[serde(default)]
+    /// Expected SHA-256 of the library, as hex, with or without `sha256:` in front. The key without a value is a pin that
+    /// nothing matches.
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub sha256: Option<String>,
     /// Where calls run.
     #[serde(default)]
@@ -257,6 +258,13 @@ where
     T: Default + Deserialize<'de>,
 {
     Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A key whose value was forgotten, or came out empty where the file was made, must not be the same as no key.
+fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(
+        Option::<String>::deserialize(deserializer)?.unwrap_or_default(),
+    ))
 }
 
 #[cfg(test)]

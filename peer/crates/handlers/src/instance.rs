@@ -7,6 +7,7 @@ use crate::current::{Inside, inside};
 use crate::hook::Hook;
 use crate::kind::Kind;
 use crate::metrics::{Counters, Health, Outcome, PluginStats};
+use crate::plugin_host::Contents;
 use crate::threads::{MAX_REPLACEMENTS, Recovery, Running, Shape, Threads};
 use crate::watchdog::watched;
 use abi_stable::std_types::RResult;
@@ -85,11 +86,17 @@ pub(crate) struct Origin {
     entry: Entry,
     sha256: String,
     facts: BTreeMap<String, String>,
+    contents: Contents,
 }
 
 impl Origin {
-    /// `facts` are those that the constructor was told.
-    pub(crate) fn new(entry: &Entry, sha256: &str, facts: BTreeMap<String, String>) -> Self {
+    /// `facts` are those that the constructor was told, `contents` the files that it read.
+    pub(crate) fn new(
+        entry: &Entry,
+        sha256: &str,
+        facts: BTreeMap<String, String>,
+        contents: Contents,
+    ) -> Self {
         // these are the chain's business, not the instance's
         let entry = Entry {
             library: PathBuf::new(),
@@ -103,6 +110,7 @@ impl Origin {
             entry,
             sha256: sha256.to_owned(),
             facts,
+            contents,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! [`Loader`]: from the entries of one configuration to instances, or to all that is wrong with them.
 
+pub(crate) mod fits;
 mod named;
 
 use crate::auth_chain::BoundFilter;
 use crate::binding::Binding;
-use crate::config::{Config, Entry, Mode, OnError, Quarantine, QuarantinePolicy};
+use crate::config::{Config, Entry};
 use crate::current::intern;
 use crate::deadline::{LOADING, within};
 use crate::decorator_chain::DecoratorInstance;
@@ -21,6 +22,7 @@ use crate::plugin_host::{Library, PluginDirs, PluginFile, Policy};
 use crate::plugin_set::PluginSet;
 use crate::rejection::bounded;
 use abi_stable::std_types::{ROption, RSlice, RStr, Tuple2};
+use fits::fits;
 use parking_lot::Mutex;
 use plugin_api::{
     Code, EndorsementObject, Init, OWN_CONFIG, PluginError, PluginMod_Ref, Res, ValidationObject,
@@ -230,8 +232,7 @@ impl<'a> Loader<'a> {
     }
 
     fn auth_filter(&self, candidate: &mut Candidate<'a>) -> Result<BoundFilter, LoadError> {
-        on_error(candidate, &[OnError::Deny])?;
-        quarantine(candidate, &[QuarantinePolicy::Deny])?;
+        fits(candidate.kind, candidate.entry)?;
         let kept = |name: &str, origin: &Origin| self.running.auth.kept(name, origin);
         let (instance, info) = self.instance(candidate, kept, |module| module.new_auth_filter())?;
         Ok(BoundFilter {
@@ -242,8 +243,7 @@ impl<'a> Loader<'a> {
     }
 
     fn decorator(&self, candidate: &mut Candidate<'a>) -> Result<DecoratorInstance, LoadError> {
-        let on_error = on_error(candidate, &[OnError::Fail, OnError::Skip])?;
-        quarantine(candidate, &[QuarantinePolicy::Deny, QuarantinePolicy::Bypass])?;
+        let on_error = fits(candidate.kind, candidate.entry)?;
         let kept = |name: &str, origin: &Origin| self.running.decorators.kept(name, origin);
         let (instance, info) = self.instance(candidate, kept, |module| module.new_decorator())?;
         Ok(DecoratorInstance {
@@ -255,10 +255,11 @@ impl<'a> Loader<'a> {
     }
 
     fn platform(&self, candidate: &mut Candidate<'a>) -> Result<(Platform, String), LoadError> {
-        on_error(candidate, &[OnError::Fail])?;
-        everywhere(candidate)?;
+        fits(candidate.kind, candidate.entry)?;
         let library = self.library(candidate)?;
-        let origin = Origin::new(candidate.entry, &library.sha256, self.config.facts.clone());
+        let facts = self.config.facts.clone();
+        let contents = library.contents(&candidate.entry.config);
+        let origin = Origin::new(candidate.entry, &library.sha256, facts, contents);
         if let Some(kept) = self.running.platforms.kept(&candidate.entry.name, &origin) {
             let kept = kept.described(describe(candidate, &library));
             return Ok((kept, candidate.config_path.clone()));
@@ -351,7 +352,8 @@ impl<'a> Loader<'a> {
         constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
     ) -> Result<(Arc<Instance<T>>, PluginInfo), LoadError> {
         let library = self.library(candidate)?;
-        let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new());
+        let contents = library.contents(&candidate.entry.config);
+        let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new(), contents);
         if let Some(kept) = kept(&candidate.name, &origin) {
             let info = described_as(candidate, &library, &kept);
             return Ok((kept, info));
@@ -450,57 +452,6 @@ fn wrong(expected: impl Into<String>, found: impl Into<String>) -> LoadError {
         expected: expected.into(),
         found: found.into(),
     }
-}
-
-/// The entry's choice among those that its kind allows; the first is the default.
-fn on_error(candidate: &Candidate<'_>, allowed: &[OnError]) -> Result<OnError, LoadError> {
-    match (candidate.entry.on_error, allowed.first()) {
-        (Some(chosen), _) if allowed.contains(&chosen) => Ok(chosen),
-        (None, Some(default)) => Ok(*default),
-        (chosen, _) => {
-            let kind = candidate.kind.name();
-            Err(wrong(
-                format!("onError of {kind}s to be one of {allowed:?}"),
-                format!("{chosen:?}"),
-            ))
-        }
-    }
-}
-
-/// Refuses a policy that the entry's kind does not have.
-fn quarantine(candidate: &Candidate<'_>, allowed: &[QuarantinePolicy]) -> Result<(), LoadError> {
-    let Quarantine { policy, failures, .. } = candidate.entry.quarantine;
-    if !allowed.contains(&policy) {
-        let kind = candidate.kind.name();
-        return Err(wrong(
-            format!("quarantine.policy of {kind}s to be one of {allowed:?}"),
-            format!("{policy:?}"),
-        ));
-    }
-    if failures == 0 {
-        return Err(wrong("quarantine.failures to be at least 1", "0"));
-    }
-    Ok(())
-}
-
-/// Refuses what makes no sense for a kind that is not about single proposals.
-fn everywhere(candidate: &Candidate<'_>) -> Result<(), LoadError> {
-    let entry = candidate.entry;
-    // endorsement plugins are called often enough to be switched off
-    let has_quarantine = candidate.kind == Kind::Endorsement;
-    let found = if !entry.applies_to.is_empty() {
-        "match"
-    } else if entry.mode != Mode::Enforce {
-        "mode"
-    } else if entry.quarantine != Quarantine::default() && !has_quarantine {
-        "quarantine"
-    } else {
-        return Ok(());
-    };
-    Err(wrong(
-        format!("only the keys that {}s have", candidate.kind.name()),
-        found,
-    ))
 }
 
 fn refused_by_constructor(error: PluginError) -> LoadError {

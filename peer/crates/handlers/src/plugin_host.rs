@@ -5,6 +5,7 @@
 
 mod c_mode;
 mod file;
+mod files;
 mod image;
 mod library;
 mod metadata;
@@ -13,6 +14,7 @@ mod schema;
 mod way;
 
 pub(crate) use file::PluginFile;
+pub(crate) use files::Contents;
 pub(crate) use image::Mapped;
 pub(crate) use library::{Library, Policy, check_note};
 pub(crate) use metadata::Metadata;

@@ -1,8 +1,9 @@
 //! [`verify`]: everything about the entries of `peer.handlers` that can be checked without running code of a plugin.
 
-use crate::config::{Config, Entry, OnError};
+use crate::config::{Config, Entry};
 use crate::kind::Kind;
 use crate::load_error::LoadError;
+use crate::loading::fits::misfits;
 use crate::own_config::{Split, split};
 use crate::pin::Pin;
 use crate::plugin_host::{Exposure, Metadata, PluginDirs, PluginFile, Policy, Way, check_note};
@@ -83,7 +84,7 @@ pub fn verify(config: &Config, own_dirs: &[PathBuf]) -> Verification {
             if !kind.is_named() {
                 verdict.name_is_free(&mut names);
             }
-            verdict.on_error(entry);
+            verdict.fits(entry);
             if let Err(error) = verdict.library(config, &dirs, entry) {
                 verdict.refused(&error);
             }
@@ -183,17 +184,12 @@ impl VerifiedEntry {
         }
     }
 
-    fn on_error(&mut self, entry: &Entry) {
-        let allowed = match self.kind {
-            Kind::AuthFilter => [OnError::Deny].as_slice(),
-            Kind::Decorator => &[OnError::Fail, OnError::Skip],
-            Kind::Platform | Kind::Endorsement | Kind::Validation => &[OnError::Fail],
-        };
-        if let Some(chosen) = entry.on_error.filter(|chosen| !allowed.contains(chosen)) {
-            self.deviations.push(format!(
-                "onError of {}s is one of {allowed:?}, not {chosen:?}",
-                self.kind.name()
-            ));
+    fn fits(&mut self, entry: &Entry) {
+        if self.kind.is_named() && entry.name.is_empty() {
+            self.deviations.push("it has no name".to_owned());
+        }
+        for misfit in misfits(self.kind, entry) {
+            self.refused(&misfit);
         }
     }
 

@@ -15,7 +15,10 @@ pub(super) fn run(context: &Context) -> Result<()> {
         .collect();
     output::result(context.output, &listed, |listed| {
         let rows: Vec<_> = listed.iter().map(Listed::row).collect();
-        output::table(&["KIND", "NAME", "PLUGIN", "API", "EXECUTOR", "FILE"], &rows)
+        output::table(
+            &["KIND", "NAME", "PLUGIN", "DIGEST", "API", "EXECUTOR", "FILE"],
+            &rows,
+        )
     })
 }
 
@@ -56,6 +59,7 @@ impl Listed {
             self.kind.clone(),
             self.name.clone(),
             format!("{} {}", self.plugin, self.version),
+            self.sha256.chars().take(8).collect(),
             self.api.clone(),
             self.executor.clone(),
             self.file.clone(),

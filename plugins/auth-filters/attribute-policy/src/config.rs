@@ -19,7 +19,7 @@ pub(crate) const SCHEMA: &str = r#"{
         "files": {
             "type": "array",
             "maxItems": 100,
-            "items": { "type": "string", "pattern": "^/" },
+            "items": { "type": "string", "pattern": "^/", "x-read-at-start": true },
             "description": "Files with Cedar policies, absolute paths."
         },
         "policies": {

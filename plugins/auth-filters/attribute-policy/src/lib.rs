@@ -26,6 +26,8 @@
 //!   without one), `ous` (set of its organisational units: roles such as `client` and `admin` with NodeOUs, affiliations of
 //!   Fabric CA), `issuer` (common name of the issuer). Tags: the attributes that Fabric CA puts into certificates
 //!   (extension 1.2.3.4.5.6.7.8.1), as `principal.hasTag("department") && principal.getTag("department") == "sales"`.
+//!   An id is something to permit and nothing to forbid: whoever has an ECDSA certificate can write its signature in a
+//!   second way that is as good, and has another id. Forbid by names or attributes, or revoke the certificate.
 //! * `action` is `Action::"propose"`.
 //! * `resource` is a `Chaincode`, whose id is its name: `resource == Chaincode::"mycc"`. It is `in` the `Channel` of the
 //!   proposal: `resource in Channel::"mychannel"`. Attributes: `name`, `channel` (empty for a proposal without one). System
@@ -38,7 +40,7 @@
 //!
 //! Policies are checked against this model when the peer starts, strictly: a name that does not exist, a comparison of
 //! different types, an optional value that is used without asking for it are errors, with file, line and column. Files are
-//! read again when the peer's plugins are reloaded.
+//! read again when the peer's plugins are reloaded and one of them has changed.
 //!
 //! # What is decided over claims
 //! Auth filters run before the endorser checks the signature and the certificate, as in Fabric. So a `permit` may go to

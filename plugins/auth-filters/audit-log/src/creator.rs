@@ -7,8 +7,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// How many certificates are remembered.
 const REMEMBERED: usize = 1024;
-/// Longest `id_bytes` that are looked at; real ones have one or two thousand bytes.
-pub(crate) const MAX_PEM: usize = 16 * 1024;
+/// Longest `id_bytes` that are kept until a record is written; real ones have one or two thousand bytes.
+const MAX_PEM: usize = 16 * 1024;
 
 /// What is recorded of a certificate; nothing when there is none.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,17 @@ impl Creators {
     }
 }
 
+/// What of `id_bytes` tells who it is: the endorser takes a certificate with anything before and after it, and who makes
+/// that long must not stay unnamed.
+pub(crate) fn without_padding(id_bytes: &[u8]) -> Vec<u8> {
+    if id_bytes.len() <= MAX_PEM {
+        return id_bytes.to_vec();
+    }
+    let block = pem::parse(id_bytes).ok();
+    let certificate = block.filter(|block| block.contents().len() <= MAX_PEM / 2);
+    certificate.map_or_else(Vec::new, |block| pem::encode(&block).into_bytes())
+}
+
 fn parse(id_bytes: &[u8]) -> Creator {
     let Ok(block) = pem::parse(id_bytes) else {
         return Creator::default();
@@ -52,6 +63,21 @@ fn parse(id_bytes: &[u8]) -> Creator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_unnamed_by_what_stands_around_a_certificate() {
+        let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        let (pem, padding) = (certificate.pem(), "x".repeat(MAX_PEM));
+        assert_eq!(without_padding(pem.as_bytes()), pem.as_bytes());
+        let expected = parse(pem.as_bytes());
+        for long in [format!("{pem}{padding}"), format!("{padding}\n{pem}")] {
+            let kept = without_padding(long.as_bytes());
+            assert!(kept.len() <= MAX_PEM);
+            assert_eq!(parse(&kept), expected);
+        }
+        assert_eq!(without_padding(padding.repeat(2).as_bytes()), b"");
+    }
 
     #[test]
     fn a_certificate_has_a_subject_and_others_have_what_they_have() {

@@ -5,7 +5,7 @@ use crate::file::AuditFile;
 use crate::outcome::Outcome;
 use crate::queue::{Place, Queue, queue};
 use crate::record::{Record, attrs};
-use crate::writer::{PeerLog, Sink, Writer};
+use crate::writer::{LEVEL, PeerLog, Sink, TARGET, Writer};
 use plugin_api::{Code, Filter, Flow, HostRef, PluginError, Request, Result, SharedBytes, count};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,14 @@ impl AuditLog {
     pub(crate) fn new(config: Config, host: HostRef) -> Result<Self> {
         let sink: Box<dyn Sink> = match &config.file {
             Some(path) => Box::new(open(path, &config)?),
-            None => Box::new(PeerLog(host.clone())),
+            None => {
+                if !host.log_enabled(LEVEL, TARGET.into()) {
+                    tracing::warn!(
+                        "audit records go to the peer's log with level info, which it leaves out: set the level, or name a file"
+                    );
+                }
+                Box::new(PeerLog(host.clone()))
+            }
         };
         let (queue, waiting) = queue(config.queue);
         let of_peer = host.clone();

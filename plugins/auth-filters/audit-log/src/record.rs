@@ -1,6 +1,6 @@
 //! [`Record`]: what is known of a request, and the line that becomes of it.
 
-use crate::creator::{Creators, MAX_PEM};
+use crate::creator::{Creators, without_padding};
 use crate::outcome::{Decision, Outcome};
 use plugin_api::{Request, proposal};
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub(crate) struct Record {
     chaincode: String,
     function: String,
     mspid: String,
-    /// The creator's `id_bytes`, unless they are too long to be a certificate.
+    /// The creator's `id_bytes`, without what makes them too long.
     creator_cert: Vec<u8>,
     remote_addr: String,
 }
@@ -75,10 +75,7 @@ impl Record {
             chaincode: cut(request.chaincode_name().as_str(), MAX_NAME).to_owned(),
             function,
             mspid: cut(request.msp_id().as_str(), MAX_NAME).to_owned(),
-            creator_cert: match cert.len() {
-                0..=MAX_PEM => cert.to_vec(),
-                _ => Vec::new(),
-            },
+            creator_cert: without_padding(&cert),
             remote_addr: cut(request.remote_addr().as_str(), MAX_NAME).to_owned(),
         }
     }

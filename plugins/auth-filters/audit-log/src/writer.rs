@@ -18,8 +18,9 @@ const BATCH: usize = 256;
 const RETRY: Duration = Duration::from_secs(1);
 /// Longest line in the peer's log, and about the longest there is.
 const MAX_LINE: usize = 8192;
-/// The level info.
-const INFO: u8 = 3;
+/// The level and the target of records in the peer's log: info.
+pub(crate) const LEVEL: u8 = 3;
+pub(crate) const TARGET: &str = "audit";
 
 /// Where lines go.
 pub(crate) trait Sink: Send {
@@ -46,7 +47,7 @@ pub(crate) struct PeerLog(pub(crate) HostRef);
 impl Sink for PeerLog {
     fn write(&mut self, lines: &str) -> io::Result<()> {
         for line in lines.lines() {
-            self.0.log(INFO, "audit".into(), line.into(), Pairs::EMPTY);
+            self.0.log(LEVEL, TARGET.into(), line.into(), Pairs::EMPTY);
         }
         Ok(())
     }

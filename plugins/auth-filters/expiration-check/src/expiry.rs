@@ -2,7 +2,7 @@
 
 use quick_cache::sync::Cache;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// How many certificates are remembered; more clients than that are seldom active at the same time.
 const REMEMBERED: usize = 1024;
@@ -31,9 +31,12 @@ impl Expiries {
     }
 }
 
+/// The first PEM block, by the reader that the endorser uses: what another one could not read would pass here, and the
+/// endorser, which does not look at the end of validity, would take it.
 fn parse(id_bytes: &[u8]) -> Option<SystemTime> {
-    let pem = Pem::iter_from_buffer(id_bytes).next()?.ok()?;
-    let seconds = pem.parse_x509().ok()?.validity().not_after.timestamp();
+    let block = pem::parse(id_bytes).ok()?;
+    let (_rest, certificate) = X509Certificate::from_der(block.contents()).ok()?;
+    let seconds = certificate.validity().not_after.timestamp();
     match u64::try_from(seconds) {
         Ok(after_1970) => UNIX_EPOCH.checked_add(Duration::from_secs(after_1970)),
         Err(_before_1970) => Some(UNIX_EPOCH),

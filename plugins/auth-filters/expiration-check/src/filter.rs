@@ -71,6 +71,30 @@ mod tests {
         .encode_to_vec()
     }
 
+    /// All that the endorser takes for this certificate, which does not look at the end of validity itself.
+    #[test]
+    fn an_expired_certificate_is_one_however_its_pem_is_written() {
+        let filter = ExpirationCheck::new();
+        let end = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let pem = certificate(end);
+        let headed = pem.replacen("-----\n", "-----\nProc-Type: 4,CLEAR\n\n", 1);
+        let windows = pem.replace('\n', "\r\n");
+        let binary_before = [b"\xff\xfe\n", pem.as_bytes()].concat();
+        let binary_after = [pem.as_bytes(), b"\xff\xfe"].concat();
+        let text_before = format!("subject: alice -----\n{pem}");
+        for written in [
+            headed.as_bytes(),
+            windows.as_bytes(),
+            &binary_before,
+            &binary_after,
+            text_before.as_bytes(),
+        ] {
+            let shown = String::from_utf8_lossy(written);
+            let error = filter.check(written, SystemTime::now()).expect_err(&shown);
+            assert_eq!(error.message.as_str(), "identity expired", "{shown}");
+        }
+    }
+
     #[test]
     fn the_certificate_decides() {
         let filter = ExpirationCheck::new();

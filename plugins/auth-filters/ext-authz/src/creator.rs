@@ -1,7 +1,8 @@
 //! The creator as the service sees it.
 
+use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Longest `id_bytes` that are looked at; certificates are a tenth of this.
 const MAX_CREATOR: usize = 64 * 1024;
@@ -11,8 +12,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
-const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-const END: &str = "-----END CERTIFICATE-----";
+const LABEL: &str = "CERTIFICATE";
 
 /// A creator with an X.509 certificate.
 pub(crate) struct Creator {
@@ -23,22 +23,19 @@ pub(crate) struct Creator {
 }
 
 impl Creator {
-    /// Reads `id_bytes`; `None` for what is not exactly one certificate in PEM. With anything around it, the service and
-    /// the endorser might see two different certificates.
+    /// Reads `id_bytes`: the first PEM block, by the reader that the endorser uses, so that both see one certificate. It is
+    /// written anew, so that one certificate is one text, whatever a client puts around it.
     pub(crate) fn from_pem(id_bytes: &[u8]) -> Option<Self> {
         if id_bytes.len() > MAX_CREATOR {
             return None;
         }
-        let text = std::str::from_utf8(id_bytes).ok()?.trim_ascii();
-        let body = text.strip_prefix(BEGIN)?.strip_suffix(END)?;
-        if body.contains(['-', ':']) {
-            return None;
-        }
-        let pem = Pem::iter_from_buffer(text.as_bytes()).next()?.ok()?;
-        let parsed = pem.parse_x509().ok()?;
+        let block = pem::parse(id_bytes).ok()?;
+        let (_rest, parsed) = X509Certificate::from_der(block.contents()).ok()?;
+        let config = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        let text = encode_config(&Pem::new(LABEL, block.contents()), config);
         Some(Self {
             subject: parsed.subject().to_string(),
-            certificate: utf8_percent_encode(&format!("{text}\n"), RESERVED).to_string(),
+            certificate: utf8_percent_encode(&text, RESERVED).to_string(),
         })
     }
 }
@@ -74,19 +71,29 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn anything_but_one_certificate_is_nobody() {
+    fn what_stands_around_a_certificate_hides_nobody() {
         let (one, two) = (certificate("a"), certificate("b"));
-        let headed = one.replacen("-----\n", "-----\nProc-Type: 4\n\n", 1);
-        let garbage = format!("{BEGIN}\nAAAA\n{END}\n");
-        for bad in [
-            "",
-            "x",
-            &format!("{one}{two}"),
-            &format!("a\n{one}"),
-            &headed,
-            &garbage,
-            &"x".repeat(MAX_CREATOR + 1),
+        let seen = |id_bytes: &[u8]| {
+            let creator = Creator::from_pem(id_bytes).unwrap();
+            (creator.subject, creator.certificate)
+        };
+        let expected = seen(one.as_bytes());
+        assert_eq!(expected.0, "O=Org1, CN=a");
+        for same in [
+            format!("{one}{two}").into_bytes(),
+            format!("a\n{one}").into_bytes(),
+            one.replacen("-----\n", "-----\nProc-Type: 4\n\n", 1).into_bytes(),
+            one.replace('\n', "\r\n").into_bytes(),
+            [b"\xff\n", one.as_bytes()].concat(),
         ] {
+            assert_eq!(seen(&same), expected, "{}", String::from_utf8_lossy(&same));
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_nobody() {
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for bad in ["", "x", garbage, &"x".repeat(MAX_CREATOR + 1)] {
             assert!(Creator::from_pem(bad.as_bytes()).is_none(), "{bad}");
         }
     }

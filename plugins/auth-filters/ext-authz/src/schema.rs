@@ -12,7 +12,7 @@ pub(crate) const SCHEMA: &str = r#"{
             "type": "string", "pattern": "^(https?://.+|unix:///.+)$"
         },
         "tls": {
-            "description": "For https. Files are read when the plugin is loaded.",
+            "description": "For https. Files are read when the plugin is loaded, and when the peer's plugins are reloaded and one has changed.",
             "type": "object",
             "additionalProperties": false,
             "required": ["caFile"],
@@ -20,15 +20,15 @@ pub(crate) const SCHEMA: &str = r#"{
             "properties": {
                 "caFile": {
                     "description": "CA certificates (PEM) that the service must be certified by.",
-                    "type": "string", "minLength": 1
+                    "type": "string", "minLength": 1, "x-read-at-start": true
                 },
                 "certFile": {
                     "description": "The certificate (PEM) that is shown to the service.",
-                    "type": "string", "minLength": 1
+                    "type": "string", "minLength": 1, "x-read-at-start": true
                 },
                 "keyFile": {
                     "description": "Its private key (PEM).",
-                    "type": "string", "minLength": 1
+                    "type": "string", "minLength": 1, "x-read-at-start": true
                 },
                 "serverName": {
                     "description": "The name in the service's certificate, if it is not the endpoint's host.",

@@ -47,7 +47,7 @@ pub(crate) const SCHEMA: &str = r##"{
                 },
                 "caFile": {
                     "description": "CA certificates (PEM) that the URL's server must be certified by, instead of the system's.",
-                    "type": "string", "minLength": 1
+                    "type": "string", "minLength": 1, "x-read-at-start": true
                 },
                 "allowHttp": {
                     "description": "Allow http: whoever is on the way can then make tokens.",

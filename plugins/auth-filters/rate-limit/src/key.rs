@@ -4,6 +4,7 @@ use plugin_api::Request;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use x509_parser::asn1_rs::{Any, FromDer};
 
 /// What is longer is no certificate and no name: it shares a bucket, so that nobody can keep the filter busy hashing.
 const LONGEST: usize = 64 * 1024;
@@ -36,14 +37,14 @@ pub(crate) fn bucket_key(by: &[By], request: &Request, function: &[u8]) -> Bucke
         match by {
             By::Identity => {
                 parts.add(request.msp_id().as_str().as_bytes());
-                parts.add(request.creator_cert().as_slice());
+                parts.add_creator(request.creator_cert().as_slice());
             }
             By::Mspid => parts.add(request.msp_id().as_str().as_bytes()),
             By::Channel => parts.add(request.channel_id().as_str().as_bytes()),
             By::Chaincode => parts.add(request.chaincode_name().as_str().as_bytes()),
             By::Function => parts.add(function),
             By::TlsCert => match request.attr("tls.peer-cert".into()).into_option() {
-                Some(certificate) => parts.add(&certificate),
+                Some(certificate) => parts.add(signed_part(&certificate)),
                 None => parts.add(b""),
             },
             By::RemoteIp => parts.add(&network(request.remote_addr().as_str())),
@@ -65,6 +66,30 @@ impl Parts {
         self.0.update(length.to_be_bytes());
         self.0.update(part);
     }
+
+    /// The certificate in a creator's `id_bytes`, read as the endorser reads it: other PEM around the same certificate
+    /// (lines, headers, text before and after) is the same identity to the endorser, and must not be another bucket.
+    fn add_creator(&mut self, id_bytes: &[u8]) {
+        let block = (id_bytes.len() <= LONGEST)
+            .then(|| pem::parse(id_bytes).ok())
+            .flatten();
+        self.add(
+            block
+                .as_ref()
+                .map_or(id_bytes, |block| signed_part(block.contents())),
+        );
+    }
+}
+
+/// What a certificate's issuer has signed, or all of what is no certificate. Without the signature, of which everybody can
+/// make a second one that is as good (ECDSA with the other S).
+fn signed_part(der: &[u8]) -> &[u8] {
+    let parts = Any::from_der(der).ok().and_then(|(_rest, certificate)| {
+        let parts = certificate.data;
+        let (rest, _signed) = Any::from_der(parts).ok()?;
+        parts.get(..parts.len() - rest.len())
+    });
+    parts.unwrap_or(der)
 }
 
 /// The address that a client cannot choose freely; empty when it is unknown.
@@ -85,6 +110,42 @@ fn network(remote_addr: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rcgen::{CertificateParams, KeyPair};
+
+    fn of_creator(id_bytes: &[u8]) -> [u8; 32] {
+        let mut parts = Parts(Sha256::new());
+        parts.add_creator(id_bytes);
+        parts.0.finalize().into()
+    }
+
+    #[test]
+    fn a_certificate_has_one_key_however_it_is_written() {
+        let certificate = || {
+            let params = CertificateParams::new(Vec::new()).unwrap();
+            params.self_signed(&KeyPair::generate().unwrap()).unwrap()
+        };
+        let (own, other) = (certificate(), certificate());
+        let pem = own.pem();
+        let key = of_creator(pem.as_bytes());
+        for same in [
+            pem.replace('\n', "\r\n"),
+            pem.replacen("-----\n", "-----\nA: b\n\n", 1),
+            format!("x\n{pem}"),
+            format!("{pem}x"),
+            format!("{pem}{}", other.pem()),
+        ] {
+            assert_eq!(of_creator(same.as_bytes()), key, "{same}");
+        }
+        // another signature over the same content
+        let mut der = own.der().to_vec();
+        *der.last_mut().unwrap() ^= 1;
+        let signed_anew = pem::encode(&pem::Pem::new("CERTIFICATE", der));
+        assert_eq!(of_creator(signed_anew.as_bytes()), key);
+        assert_ne!(of_creator(other.pem().as_bytes()), key);
+        assert_ne!(of_creator(b"alice"), of_creator(b"bob"));
+        let long = |end: &str| of_creator(format!("{pem}{}{end}", "x".repeat(LONGEST)).as_bytes());
+        assert_eq!(long("1"), long("2"), "nobody's");
+    }
 
     #[test]
     fn an_address_counts_without_what_its_client_chooses() {

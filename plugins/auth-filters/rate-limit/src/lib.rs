@@ -22,7 +22,7 @@
 //!               burst: 40
 //! ```
 //!
-//! Keys are `identity` (MSP id and certificate of the creator), `mspid`, `channel`, `chaincode`, `function`, `tls-cert`
+//! Keys are `identity` (MSP id and certificate of the creator, however its PEM is written), `mspid`, `channel`, `chaincode`, `function`, `tls-cert`
 //! (certificate of the client's connection) and `remote-ip` (IPv4 address, or the /64 network of an IPv6 address, since a
 //! host can take any address of its own). `match` says which proposals a rule is for: a text or a list of texts for
 //! `channel`, `chaincode`, `function`, `mspid`; a `*` at the end matches any rest. A proposal passes the rules in order, and

@@ -154,7 +154,7 @@ fn every_deviation_of_an_entry_is_named() {
     let text = wrong.deviations.join("\n");
     assert_eq!(wrong.deviations.len(), 3, "{text}");
     assert!(
-        text.contains("onError of auth filters is one of [Deny], not Skip"),
+        text.contains("expected onError of auth filters to be one of [Deny], found Skip"),
         "{text}"
     );
     assert!(text.contains("refused compiler"), "{text}");
@@ -183,6 +183,81 @@ fn every_deviation_of_an_entry_is_named() {
     assert!(twice.deviations[0].starts_with("peer.handlers.denyToolchains[0]: "));
     // such a denial refuses both as well
     assert_eq!(twice.deviations(), 4);
+}
+
+/// What the peer would refuse when it starts must not pass here.
+#[test]
+fn whatever_the_loader_refuses_in_an_entry_is_a_deviation() {
+    let folder = Folder::with(&library());
+    let entry = |key: &str, value: Value| {
+        let mut entry = json!({ "name": "x", "library": GOOD, "config": { "mode": "pass" } });
+        entry[key] = value;
+        entry
+    };
+    let named = |entry: Value| json!({ "x": entry });
+    for (list, entries, text) in [
+        (
+            "authFilters",
+            json!([entry("quarantine", json!({ "failures": 0 }))]),
+            "quarantine.failures to be at least 1",
+        ),
+        (
+            "authFilters",
+            json!([entry("quarantine", json!({ "policy": "bypass" }))]),
+            "quarantine.policy of auth filters",
+        ),
+        ("authFilters", json!([entry("sha256", Value::Null)]), "found \"\""),
+        ("platforms", json!([entry("mode", json!("shadow"))]), "found mode"),
+        (
+            "endorsers",
+            named(entry("match", json!({ "channel": "a" }))),
+            "found match",
+        ),
+        (
+            "endorsers",
+            named(entry("quarantine", json!({ "failures": 0 }))),
+            "quarantine.failures",
+        ),
+        ("endorsers", named(entry("name", json!(""))), "name"),
+        (
+            "validators",
+            named(entry("quarantine", json!({ "failures": 7 }))),
+            "found quarantine",
+        ),
+        ("validators", named(entry("onError", json!("skip"))), "onError"),
+    ] {
+        let section = json!({ "pluginDirs": [folder.path()], list: entries });
+        let found = verified(section.clone());
+        let deviations = found.entries[0].deviations.join("\n");
+        assert!(deviations.contains(text), "{section}\n{deviations}");
+        assert!(crate::harness::load(section).is_err(), "{list} {text}");
+    }
+}
+
+#[test]
+fn a_sticky_folder_may_be_on_the_way_and_not_its_end() {
+    let folder = Folder::with(&library());
+    let open = |section: &Value| {
+        let verdict = verified(section.clone());
+        (
+            verdict.entries[0].deviations.join("\n"),
+            verdict.deviations.join("\n"),
+        )
+    };
+    let section = json!({
+        "pluginDirs": [folder.path()],
+        "authFilters": [{ "name": "x", "library": GOOD, "config": { "mode": "pass" } }],
+    });
+    assert_eq!(open(&section), (String::new(), String::new()));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let (of_entry, of_section) = open(&section);
+    assert!(of_entry.contains("mode 1777"), "{of_entry}");
+    assert!(
+        of_section.starts_with("peer.handlers.pluginDirs[0]: "),
+        "{of_section}"
+    );
+    let errors = crate::harness::load(section).unwrap_err();
+    assert!(matches!(errors.0[0].error, LoadError::Perm { .. }), "{errors}");
 }
 
 #[test]

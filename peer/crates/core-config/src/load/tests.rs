@@ -180,6 +180,17 @@ fn keys_match_in_any_case_in_every_layer() {
 }
 
 #[test]
+fn a_pin_without_a_value_is_not_the_same_as_no_pin() {
+    let pinned = "authFilters: [{name: F, library: null, SHA256: }], endorsers: {e: {name: E, sha256: null}}";
+    let config = Given::file(&format!("peer: {{handlers: {{{pinned}}}}}")).load();
+    assert_eq!(
+        config.peer.handlers["authFilters"],
+        json!([{"name": "F", "sha256": ""}])
+    );
+    assert_eq!(config.peer.handlers["endorsers"]["e"]["sha256"], "");
+}
+
+#[test]
 fn lists_are_set_by_variables() {
     let given = Given::nothing()
         .variable("CORE_PEER_HANDLERS_AUTHFILTERS", "[{name: A, config: {x: 1}}]")

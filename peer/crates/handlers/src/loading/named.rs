@@ -1,7 +1,8 @@
 //! Entries below the names that chaincode definitions spell: endorsement and validation plugins.
 
-use super::{Candidate, Loader, Named, everywhere, on_error, quarantine};
-use crate::config::{Entry, OnError, QuarantinePolicy};
+use super::fits::fits;
+use super::{Candidate, Loader, Named};
+use crate::config::Entry;
 use crate::instance::{Instance, Origin};
 use crate::kind::Kind;
 use abi_stable::std_types::ROption;
@@ -33,9 +34,7 @@ impl<'a> Loader<'a> {
                 file: None,
             };
             let instance = self.one(candidate, |loader, candidate| {
-                on_error(candidate, &[OnError::Fail])?;
-                everywhere(candidate)?;
-                quarantine(candidate, &[QuarantinePolicy::Deny])?;
+                fits(candidate.kind, candidate.entry)?;
                 loader.instance(candidate, &kept, constructor)
             });
             if let Some((instance, _info)) = instance {

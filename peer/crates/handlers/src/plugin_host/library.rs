@@ -1,6 +1,7 @@
 //! A loaded library: manifest, metadata, configuration schema and constructors.
 
 use super::file::PluginFile;
+use super::files::Contents;
 use super::image::{self, Mapped};
 use super::metadata::Metadata;
 use super::schema::Schema;
@@ -90,6 +91,11 @@ impl Library {
     /// Checks an entry's `config`, which stands at `at`, against the plugin's schema.
     pub(crate) fn check_config(&self, config: &Value, at: &str) -> Result<(), LoadError> {
         self.schema.check(self.note.name(), config, at)
+    }
+
+    /// The files that an entry's `config` names and the plugin reads when it is constructed. Blocking.
+    pub(crate) fn contents(&self, config: &Value) -> Contents {
+        self.schema.contents(config)
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Schema`]: what a plugin's `config` must look like, and what is wrong with one that does not.
 
+use super::files::{Contents, contents};
 use crate::advice::closest;
 use crate::load_error::LoadError;
 use jsonschema::error::ValidationErrorKind;
@@ -45,6 +46,11 @@ impl Schema {
             expected: self.expected(plugin),
             found: faults.join("; "),
         })
+    }
+
+    /// The files that `config` names and the plugin reads when it is constructed. Blocking.
+    pub(crate) fn contents(&self, config: &Value) -> Contents {
+        contents(&self.json, config)
     }
 
     fn expected(&self, plugin: &str) -> String {

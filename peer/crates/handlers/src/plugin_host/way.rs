@@ -69,9 +69,10 @@ impl Way {
     /// What on the way others could change.
     pub(crate) fn exposures(&self) -> io::Result<Vec<Exposure>> {
         let user = rustix::process::geteuid().as_raw();
+        let end = self.end()?;
         let mut found: Vec<Exposure> = Vec::new();
         for component in self.links.iter().map(|(link, _)| link).chain(&self.passed) {
-            let rights = Rights::of(&fs::symlink_metadata(component)?);
+            let rights = Rights::of(&fs::symlink_metadata(component)?, component == end);
             let known = found.iter().any(|exposure| exposure.component == *component);
             if let (Some(text), false) = (exposure(&rights, user), known) {
                 found.push(Exposure {
@@ -81,6 +82,17 @@ impl Way {
             }
         }
         Ok(found)
+    }
+
+    /// The folder that libraries are looked for in: the last one.
+    fn end(&self) -> io::Result<&Path> {
+        let real = self.real.as_path();
+        let is_folder = fs::symlink_metadata(real)?.is_dir();
+        Ok(if is_folder {
+            real
+        } else {
+            real.parent().unwrap_or(real)
+        })
     }
 }
 
@@ -112,18 +124,22 @@ struct Rights {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     File,
+    /// On the way to another one.
+    Passage,
+    /// With libraries in it.
     Folder,
     Link,
 }
 
 impl Rights {
-    fn of(metadata: &Metadata) -> Self {
+    fn of(metadata: &Metadata, is_end: bool) -> Self {
         Self {
             owner: metadata.uid(),
             mode: metadata.mode(),
             what: match metadata {
                 link if link.is_symlink() => What::Link,
-                folder if folder.is_dir() => What::Folder,
+                folder if folder.is_dir() && is_end => What::Folder,
+                folder if folder.is_dir() => What::Passage,
                 _ => What::File,
             },
         }
@@ -136,9 +152,10 @@ fn exposure(rights: &Rights, user: u32) -> Option<String> {
     if owner != 0 && owner != user {
         return Some(format!("owner {owner}"));
     }
-    // the mode of a link says nothing
-    let sticky_folder = what == What::Folder && mode & 0o1000 != 0;
-    let open = mode & 0o022 != 0 && !sticky_folder && what != What::Link;
+    // nobody can replace what is another's in a sticky folder, but anybody can put libraries beside ours; the mode of a
+    // link says nothing
+    let sticky_passage = what == What::Passage && mode & 0o1000 != 0;
+    let open = mode & 0o022 != 0 && !sticky_passage && what != What::Link;
     // a group of the user's own number counts as well: who else is in it, or will be, cannot be seen here
     open.then(|| format!("mode {:04o}", mode & 0o7777))
 }
@@ -154,14 +171,19 @@ mod tests {
             let what = if is_folder { What::Folder } else { What::File };
             exposure(&Rights { owner, mode, what }, 1000)
         };
-        for (owner, mode, is_folder) in [
-            (1000, 0o644, false),
-            (0, 0o755, true),
-            (1000, 0o700, true),
-            (0, 0o1777, true),
-        ] {
+        for (owner, mode, is_folder) in [(1000, 0o644, false), (0, 0o755, true), (1000, 0o700, true)] {
             assert_eq!(found(owner, mode, is_folder), None, "{owner} {mode:o}");
         }
+        let sticky = |what| Rights {
+            owner: 0,
+            mode: 0o1777,
+            what,
+        };
+        assert_eq!(exposure(&sticky(What::Passage), 1000), None);
+        assert_eq!(
+            exposure(&sticky(What::Folder), 1000),
+            Some("mode 1777".to_owned())
+        );
         assert_eq!(found(1001, 0o600, false), Some("owner 1001".to_owned()));
         // also where user and group have the same number
         assert_eq!(found(1000, 0o664, false), Some("mode 0664".to_owned()));
