@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error as StdError;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,7 +16,10 @@ use peer::{dev, node};
 /// How long threads that nobody waits for any more may take to end. A plugin may hold one for ever.
 const LAST_GRACE: Duration = Duration::from_secs(2);
 
-/// Exit code of [`Wanting`].
+/// Exit codes.
+const DONE: u8 = 0;
+const FAILED: u8 = 1;
+/// That of [`Wanting`].
 const WANTING: u8 = 3;
 
 fn main() -> ExitCode {
@@ -34,24 +38,25 @@ fn main() -> ExitCode {
         Err(error) => return failed(&format!("could not start the runtime: {error}")),
     };
     let code = match runtime.block_on(run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => DONE,
         Err(error) => {
-            let code = failed(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error)));
-            if error.is::<Wanting>() {
-                ExitCode::from(WANTING)
-            } else {
-                code
-            }
+            failed(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error)));
+            if error.is::<Wanting>() { WANTING } else { FAILED }
         }
     };
     runtime.shutdown_timeout(LAST_GRACE);
-    code
+    if handlers::is_mapping() {
+        // whether anybody still reads it does not matter
+        std::io::stdout().flush().ok();
+        handlers::leave(code);
+    }
+    ExitCode::from(code)
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command")]
 fn failed(why: &str) -> ExitCode {
     eprintln!("Error: {why}");
-    ExitCode::FAILURE
+    ExitCode::from(FAILED)
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

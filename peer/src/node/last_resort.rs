@@ -39,11 +39,8 @@ pub fn arm() -> io::Result<()> {
     Ok(())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "main cannot return, and the ledger survives an end at any moment"
-)]
+/// Main cannot return, and the ledger survives an end at any moment.
 fn leave() {
     tracing::error!("the peer did not stop in time, it is left as it is");
-    std::process::exit(1)
+    handlers::leave(1)
 }

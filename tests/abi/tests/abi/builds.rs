@@ -146,6 +146,20 @@ async fn a_plugin_with_another_allocator_works() {
     exercise(&library, debug).await;
 }
 
+/// mimalloc takes the thread that its library is loaded on for the main thread, and breaks when that thread ends before
+/// the process.
+#[tokio::test]
+async fn a_plugin_whose_allocator_cares_where_it_is_loaded_works() {
+    let library = build(&Compiler::own(), "dev", &with("mimalloc"));
+    assert!(has(&library, "mimalloc"));
+    let debug = Build {
+        minor: minor(),
+        debug: true,
+        ..Build::default()
+    };
+    exercise(&library, debug).await;
+}
+
 #[tokio::test]
 async fn a_plugin_with_an_old_tokio_and_a_runtime_of_its_own_works() {
     let library = build(&Compiler::own(), "dev", &with("old-tokio"));

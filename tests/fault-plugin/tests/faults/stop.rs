@@ -177,3 +177,46 @@ async fn a_plugin_that_hangs_on_the_peers_own_threads_does_not_keep_it() {
     assert_eq!(ended.signal(), None, "it had to be killed after {took:?}");
     assert!(call.await.unwrap().is_err());
 }
+
+/// What never ends has locked the dynamic linker, which the usual end of a process waits for.
+#[test]
+fn a_library_that_hangs_while_it_is_mapped_does_not_keep_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("hang.c");
+    let hangs =
+        "#include <unistd.h>\n__attribute__((constructor)) static void hang(void) { for (;;) pause(); }\n";
+    std::fs::write(&source, hangs).unwrap();
+    let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-api");
+    let compiled = Command::new("gcc")
+        .args(["-shared", "-fPIC", "-I"])
+        .arg(api.join("include"))
+        .arg("-o")
+        .arg(folder.path().join("hang.so"))
+        .args([&api.join("examples/c/msp_allow.c"), &source])
+        .status();
+    assert!(compiled.expect("gcc, which also links the peer").success());
+    let filter = json!([{ "name": "hang", "library": "hang.so", "config": { "allow": "Org1MSP" } }]);
+    let peer = Command::new(binary())
+        .args(["plugin", "list"])
+        .env_clear()
+        .current_dir(folder.path())
+        .env("CORE_PEER_HANDLERS_PLUGINDIRS", folder.path())
+        .env("CORE_PEER_HANDLERS_AUTHFILTERS", filter.to_string())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = peer.id().to_string();
+    let (over, ended) = channel();
+    std::thread::spawn(move || over.send(peer.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(PATIENCE) else {
+        Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+        panic!("it did not end");
+    };
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("its library took longer than 10s (msp-allow)"),
+        "{said}"
+    );
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}

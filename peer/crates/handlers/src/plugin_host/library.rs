@@ -6,7 +6,7 @@ use super::image::{self, Mapped};
 use super::metadata::Metadata;
 use super::schema::Schema;
 use crate::current::intern;
-use crate::deadline::{LOADING, within};
+use crate::deadline::{LOADING, lasting};
 use crate::kind::Kind;
 use crate::load_error::LoadError;
 use parking_lot::Mutex;
@@ -50,7 +50,7 @@ impl Library {
             });
         }
         let plugin = intern(note.name());
-        let library = within(LOADING, plugin, "its library", move || {
+        let library = lasting(LOADING, plugin, "its library", move || {
             let module = image::map(&file, &note)?;
             Self::describe(&file, note, stated.as_ref(), module)
         })??;
