@@ -251,6 +251,13 @@ fn plugins_are_exchanged_by_signal_and_by_command() {
     assert_eq!(refused.status.code(), Some(1), "{text}");
     assert!(text.contains("peer.handlers.authFilters[0]"), "{text}");
 
+    // as stock files of Fabric 3 have it
+    with_filters("    - name: ExpirationCheck\n    - name: TimeWindowCheck\n");
+    place.ok(&["plugin", "reload"]);
+    assert_eq!(running(), ["ExpirationCheck", "TimeWindowCheck"]);
+    with_filters("    - name: ExpirationCheck\n");
+    place.ok(&["plugin", "reload"]);
+
     with_filters(
         "    - name: own\n      library: libdefault_auth.so\n      match: {channel: trade}\n    - name: ExpirationCheck\n",
     );

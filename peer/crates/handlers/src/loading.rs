@@ -34,6 +34,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::debug;
 
+/// How the names of facts begin that plugins of every kind get.
+const FOR_ALL_KINDS: &str = "peer.";
+
 /// What the entries have become.
 pub(crate) struct Loaded {
     pub(crate) filters: Vec<BoundFilter>,
@@ -120,7 +123,7 @@ impl<'a> Loader<'a> {
     ) -> Self {
         Self {
             config,
-            dirs: PluginDirs::new(&config.plugin_dirs, own_dirs),
+            dirs: PluginDirs::new(config, own_dirs),
             names: BTreeMap::new(),
             refusals: Vec::new(),
             shared,
@@ -351,7 +354,14 @@ impl<'a> Loader<'a> {
         constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
     ) -> Result<(Arc<Instance<T>>, PluginInfo), LoadError> {
         let library = self.library(candidate)?;
-        let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new());
+        let facts: BTreeMap<String, String> = self
+            .config
+            .facts
+            .iter()
+            .filter(|(name, _)| name.starts_with(FOR_ALL_KINDS))
+            .map(|(name, fact)| (name.clone(), fact.clone()))
+            .collect();
+        let origin = Origin::new(candidate.entry, &library.sha256, facts.clone());
         if let Some(kept) = kept(&candidate.name, &origin) {
             let info = described_as(candidate, &library, &kept);
             return Ok((kept, info));
@@ -364,7 +374,10 @@ impl<'a> Loader<'a> {
             name: candidate.name.clone(),
             at: format!("{}.config", candidate.config_path),
             config: &config,
-            facts: &[],
+            facts: &facts
+                .iter()
+                .map(|(name, fact)| (name.as_str(), fact.as_str()))
+                .collect::<Vec<_>>(),
         };
         let instance = self.construct(candidate, &library, setup, origin, constructor)?;
         let info = described_as(candidate, &library, &instance);
