@@ -164,6 +164,9 @@ fn a_peer_with_a_stock_file_joins_answers_and_ends_when_told() {
     let (mut node, lines) = place.start();
     let operations = address_of(&lines.wait_for("operations server started"));
     lines.wait_for("peer started");
+    let no_block = place.admin(&["channel", "join", "-b", "core.yaml"]);
+    let said = String::from_utf8(no_block.stderr).unwrap();
+    assert!(said.contains("core.yaml is no block"), "{said}");
     place.ok(&["channel", "join", "-b", "mychannel.block"]);
     the_log_is_changed_while_it_runs(operations, &lines);
     let info = place.ok(&["channel", "getinfo", "-c", CHANNEL, "--tls", "true"]);
