@@ -31,7 +31,7 @@ pub struct Wanting(pub String);
 
 /// The endorsing peer for Hyperledger Fabric that its users extend without rebuilding it.
 #[derive(Debug, Parser)]
-#[command(name = "peer", version, about, after_help = EXIT_CODES, args_override_self = true)]
+#[command(name = "peer", version, after_help = EXIT_CODES, args_override_self = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -68,8 +68,10 @@ pub enum Command {
     #[command(subcommand)]
     Node(NodeCommand),
     /// Create, join and look at channels.
+    #[command(after_help = WHO_AND_WHERE)]
     Channel(ChannelArgs),
     /// Package, install, instantiate and call chaincode.
+    #[command(after_help = WHO_AND_WHERE)]
     Chaincode(Box<ChaincodeArgs>),
     /// Look at the plugins.
     #[command(subcommand)]
@@ -94,7 +96,9 @@ Examples:
 pub enum NodeCommand {
     /// Run the peer until SIGINT or SIGTERM.
     #[command(after_help = "\
-Configuration: the shipped core.yaml, then core.yaml in FABRIC_CFG_PATH, then CORE_* variables.
+Configuration: the shipped core.yaml, then core.yaml in FABRIC_CFG_PATH (else the current folder, else
+/etc/hyperledger/fabric, else the config folder beside the program's bin), then CORE_* variables. What is in force, and
+whence: peer config print. What is logged: FABRIC_LOGGING_SPEC, as in info:msp=debug.
 
 Example:
   FABRIC_CFG_PATH=/etc/hyperledger/fabric CORE_PEER_ID=peer0 peer node start")]
@@ -175,7 +179,7 @@ pub enum ChannelCommand {
     #[command(after_help = "Example:\n  peer channel create -o localhost:7050 -c mychannel -f mychannel.tx")]
     Create {
         /// The new channel's name.
-        #[arg(short = 'c', long = "channelID")]
+        #[arg(short = 'c', short_alias = 'C', long = "channelID")]
         channel: String,
         /// The channel creation transaction, as configtxgen writes it.
         #[arg(short = 'f', long)]
@@ -188,6 +192,7 @@ pub enum ChannelCommand {
         timeout: String,
     },
     /// Let the peer join a channel.
+    #[command(after_help = "Example:\n  peer channel join -b mychannel.block")]
     Join {
         /// The channel's genesis block.
         #[arg(short = 'b', long = "blockpath")]
@@ -198,7 +203,7 @@ pub enum ChannelCommand {
     /// Print the height and the hashes of a channel.
     Getinfo {
         /// The channel.
-        #[arg(short = 'c', long = "channelID")]
+        #[arg(short = 'c', short_alias = 'C', long = "channelID")]
         channel: String,
     },
     /// Fetch a block and write it to a file.
@@ -209,7 +214,7 @@ pub enum ChannelCommand {
         /// Where the block goes. Default: ./CHANNEL_WHICH.block
         file: Option<PathBuf>,
         /// The channel.
-        #[arg(short = 'c', long = "channelID")]
+        #[arg(short = 'c', short_alias = 'C', long = "channelID")]
         channel: String,
         /// Take the block also from an orderer that says it is in trouble.
         #[arg(long = "bestEffort")]
@@ -218,7 +223,7 @@ pub enum ChannelCommand {
     /// Send a configuration update.
     Update {
         /// The channel.
-        #[arg(short = 'c', long = "channelID")]
+        #[arg(short = 'c', short_alias = 'C', long = "channelID")]
         channel: String,
         /// The configuration update, an envelope.
         #[arg(short = 'f', long)]
@@ -231,6 +236,11 @@ pub enum ChannelCommand {
         file: PathBuf,
     },
 }
+
+/// Who calls whom, for the commands that ask a peer.
+const WHO_AND_WHERE: &str = "\
+The identity is that of CORE_PEER_MSPCONFIGPATH and CORE_PEER_LOCALMSPID, the peer that of CORE_PEER_ADDRESS; for a network
+of `peer dev`, `. fabric-dev/env.sh` sets them all.";
 
 /// What --ctor is in Fabric when it is not given.
 const NO_CALL: &str = "{}";
@@ -399,10 +409,20 @@ Examples:
   peer chaincode install -n mycc -v 1.0 -l node -p ./mycc")]
     Install(InstallArgs),
     /// Define an installed chaincode on a channel and run its Init.
+    #[command(after_help = "\
+Example:
+  peer chaincode instantiate -C mychannel -n mycc -v 1.0 -c '{\"Args\":[]}' --waitForEvent")]
     Instantiate(DeployArgs),
     /// Replace the version of a chaincode on a channel and run its Init.
+    #[command(after_help = "\
+Example:
+  peer chaincode upgrade -C mychannel -n mycc -v 1.1 -c '{\"Args\":[]}' --waitForEvent")]
     Upgrade(DeployArgs),
     /// Call a chaincode and submit the endorsements for ordering.
+    #[command(after_help = "\
+Examples:
+  peer chaincode invoke -C mychannel -n mycc -c '{\"Args\":[\"put\",\"a\",\"1\"]}' --waitForEvent
+  peer chaincode invoke -C mychannel -n mycc -c '{\"function\":\"put\",\"Args\":[\"a\",\"1\"]}' --output json")]
     Invoke {
         /// The call.
         #[command(flatten)]
@@ -418,6 +438,9 @@ Examples:
         is_init: bool,
     },
     /// Call a chaincode and print its answer; nothing is submitted.
+    #[command(after_help = "\
+Example:
+  peer chaincode query -C mychannel -n mycc -c '{\"Args\":[\"get\",\"a\"]}'")]
     Query {
         /// The call.
         #[command(flatten)]
@@ -430,13 +453,15 @@ Examples:
         hex: bool,
     },
     /// List installed packages, or the chaincodes of a channel.
+    #[command(
+        group = clap::ArgGroup::new("which").args(["installed", "instantiated"]).required(true),
+        after_help = "\
+Examples:
+  peer chaincode list --installed
+  peer chaincode list --instantiated -C mychannel")]
     List {
         /// List what is installed on the peer.
-        #[arg(
-            long,
-            conflicts_with = "instantiated",
-            required_unless_present = "instantiated"
-        )]
+        #[arg(long)]
         installed: bool,
         /// List what is defined on the channel.
         #[arg(long, requires = "channel")]
@@ -584,10 +609,13 @@ pub struct QuestionArgs {
 pub enum ConfigCommand {
     /// Check the configuration: exit code 1 and every fault found, or 0.
     Check,
-    /// Print the configuration.
+    /// Print each value in force, after all layers, and the layer that it came from.
+    #[command(after_help = "\
+Example:
+  peer config print --output json | jq -r '.[] | select(.key == \"peer.address\") | .source'")]
     Print {
-        /// Each value after all layers, and the layer that it came from.
-        #[arg(long, required = true)]
+        /// What this command prints, said explicitly.
+        #[arg(long)]
         effective: bool,
     },
 }

@@ -41,7 +41,10 @@ const CONFIG_FOLDER: &str = "FABRIC_CFG_PATH";
 /// When the network does not come up or a part of it dies; with JSON output also when the chaincode does not
 /// start, while a person is told and may mend it.
 pub async fn run(args: &DevArgs, output: Output) -> Result<()> {
-    let context = Context::load(output, Vec::new())?;
+    let context = match output {
+        Output::Text => Context::of_development(output)?,
+        Output::Json => Context::load(output, Vec::new())?,
+    };
     let mut stop = StopSignals::listen()?;
     crate::node::last_resort::arm()?;
     let source = source(args)?;
@@ -123,6 +126,7 @@ async fn serve(network: &Network, source: Option<ChaincodeFolder>, dir: &Path, o
         Ok(taken) => {
             running = Some(taken.version().to_owned());
             notice::taken_over(source.name(), &taken);
+            source.retire(network, &taken).await;
             None
         }
         Err(error) if output == Output::Text && changes.is_some() => Some(told(&error)),
@@ -156,16 +160,18 @@ async fn follow(
             Ok(taken) => {
                 running = Some(taken.version().to_owned());
                 notice::taken_over(source.name(), &taken);
+                source.retire(network, &taken).await;
             }
             Err(error) => notice::not_taken_over(source.name(), running.as_deref(), &told(&error)),
         }
     }
 }
 
-/// SIGINT and SIGTERM, noticed from the start.
+/// SIGINT and SIGTERM, noticed from the start, and what comes when the terminal goes: SIGHUP.
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl StopSignals {
@@ -173,6 +179,7 @@ impl StopSignals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -180,7 +187,26 @@ impl StopSignals {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
         }
         tracing::info!("stopping");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_terminal_that_goes_ends_the_network_in_order() {
+        let mut stop = StopSignals::listen().unwrap();
+        let process = std::process::id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-HUP", &process])
+            .status();
+        assert!(sent.unwrap().success());
+        tokio::time::timeout(std::time::Duration::from_secs(60), stop.received())
+            .await
+            .unwrap();
     }
 }

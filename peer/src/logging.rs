@@ -5,10 +5,17 @@ use std::io::{self, IsTerminal as _, Write};
 use parking_lot::Mutex;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
+use tracing_subscriber::fmt::format::Format;
 use tracing_subscriber::reload::Error as ReloadError;
 
-/// The level when the specification says nothing.
-const DEFAULT_LEVEL: &str = "info";
+use self::development::ChaincodeFirst;
+use crate::cli::progress;
+
+mod development;
+
+/// The level when the specification says nothing. Chaincode of Fabric's Node shim names an IP address where TLS wants a
+/// host; nothing follows from it, and rustls warns with every launch.
+const DEFAULT_LEVEL: &str = "info,rustls::msgs::handshake=error";
 
 /// The longest specification that is taken while the peer runs, in bytes.
 const MAX_SPEC: usize = 4096;
@@ -64,18 +71,38 @@ pub fn activate(spec: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
+/// For whom the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// The operator of a peer: every line alike.
+    Peer,
+    /// Whoever writes chaincode: what it prints stands out.
+    Development,
+}
+
 /// Installs the process-wide subscriber. Logs go to standard error, results of commands to standard output.
 /// A second call has no effect.
-pub fn init(spec: &str, format: &str) {
+pub fn init(spec: &str, format: &str, style: Style) {
+    let terminal = io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(spec))
         // what it says of its own failures it says on standard error, and panics if that fails
         .log_internal_errors(false)
-        .with_writer(|| Unfailing(io::stderr()))
-        .with_ansi(io::stderr().is_terminal());
+        .with_writer(move || Unfailing {
+            to: io::stderr(),
+            terminal,
+        })
+        .with_ansi(terminal);
     let change: Change;
     let installed = if format.eq_ignore_ascii_case("json") {
         let builder = builder.json().with_filter_reloading();
+        let handle = builder.reload_handle();
+        change = Box::new(move |filter| handle.reload(filter));
+        builder.try_init()
+    } else if style == Style::Development {
+        let builder = builder
+            .event_format(ChaincodeFirst(Format::default()))
+            .with_filter_reloading();
         let handle = builder.reload_handle();
         change = Box::new(move |filter| handle.reload(filter));
         builder.try_init()
@@ -94,20 +121,32 @@ pub fn init(spec: &str, format: &str) {
         }
         Err(error) => tracing::debug!(%error, "logging is installed already"),
     }
+    if let Err(error) = check(spec) {
+        tracing::warn!(%error, "FABRIC_LOGGING_SPEC: a part of it is not used");
+    }
 }
 
 /// Never more than this of the Docker client: at `debug` it writes down whole requests, tokens for builds included.
 const CAPPED: &str = "bollard=info";
 /// A log that cannot be written is no reason to stop: whoever read it may have gone before the peer.
-struct Unfailing<W>(W);
+struct Unfailing<W> {
+    to: W,
+    /// A person may be looking at a spinner there.
+    terminal: bool,
+}
 
 impl<W: Write> Write for Unfailing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(self.0.write(bytes).unwrap_or(bytes.len()))
+        let written = if self.terminal {
+            progress::aside(|| self.to.write(bytes))
+        } else {
+            self.to.write(bytes)
+        };
+        Ok(written.unwrap_or(bytes.len()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().or(Ok(()))
+        self.to.flush().or(Ok(()))
     }
 }
 

@@ -68,10 +68,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let context = Context::load(cli.output, overrides.into_iter().collect())?;
             node::run(context.config).await
         }
-        Command::Channel(args) => channel::run(&Context::load(cli.output, Vec::new())?, args).await,
-        Command::Chaincode(args) => chaincode::run(&Context::load(cli.output, Vec::new())?, *args).await,
+        Command::Channel(args) => channel::run(&Context::of_command(cli.output)?, args).await,
+        Command::Chaincode(args) => chaincode::run(&Context::of_command(cli.output)?, *args).await,
         Command::Plugin(command) => plugin::run(cli.output, &command).await,
-        Command::Config(command) => config::run(&Context::load(cli.output, Vec::new())?, &command),
+        Command::Config(command) => config::run(&Context::of_command(cli.output)?, &command),
         Command::Dev(args) => dev::run(&args, cli.output).await,
     }
 }

@@ -61,8 +61,9 @@ pub struct Init<'a> {
 }
 
 impl<'a> Init<'a> {
-    /// A fact that the peer hands on to plugins beside their own configuration: [`OWN_CONFIG`], and to platforms
-    /// the keys below `chaincode` in core.yaml that are about one language, such as `chaincode.node.registry`.
+    /// A fact that the peer hands on to plugins beside their own configuration: [`OWN_CONFIG`], to platforms the
+    /// keys below `chaincode` in core.yaml that are about one language, such as `chaincode.node.registry`, and to all
+    /// `peer.authentication.timewindow`, in milliseconds as in `900000ms`.
     pub fn fact(&self, name: &str) -> Option<&'a str> {
         let facts = self.ext.as_slice();
         facts

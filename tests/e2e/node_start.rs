@@ -164,6 +164,9 @@ fn a_peer_with_a_stock_file_joins_answers_and_ends_when_told() {
     let (mut node, lines) = place.start();
     let operations = address_of(&lines.wait_for("operations server started"));
     lines.wait_for("peer started");
+    let no_block = place.admin(&["channel", "join", "-b", "core.yaml"]);
+    let said = String::from_utf8(no_block.stderr).unwrap();
+    assert!(said.contains("core.yaml is no block"), "{said}");
     place.ok(&["channel", "join", "-b", "mychannel.block"]);
     the_log_is_changed_while_it_runs(operations, &lines);
     let info = place.ok(&["channel", "getinfo", "-c", CHANNEL, "--tls", "true"]);
@@ -250,6 +253,13 @@ fn plugins_are_exchanged_by_signal_and_by_command() {
     let text = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{text}");
     assert!(text.contains("peer.handlers.authFilters[0]"), "{text}");
+
+    // as stock files of Fabric 3 have it
+    with_filters("    - name: ExpirationCheck\n    - name: TimeWindowCheck\n");
+    place.ok(&["plugin", "reload"]);
+    assert_eq!(running(), ["ExpirationCheck", "TimeWindowCheck"]);
+    with_filters("    - name: ExpirationCheck\n");
+    place.ok(&["plugin", "reload"]);
 
     with_filters(
         "    - name: own\n      library: libdefault_auth.so\n      match: {channel: trade}\n    - name: ExpirationCheck\n",

@@ -67,7 +67,7 @@ Examples:
     /// Lay out what an operator installs: bin/, plugins/, config/. An existing config/core.yaml stays.
     Dist {
         /// Where to: a new or empty folder, or one that was laid out before.
-        #[arg(long, default_value = "target/dist")]
+        #[arg(long, default_value = "target/fabric-peer")]
         to: PathBuf,
     },
 }

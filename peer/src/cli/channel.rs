@@ -44,13 +44,15 @@ pub async fn run(context: &Context, args: ChannelArgs) -> Result<()> {
             written(context, &to, &block)
         }
         ChannelCommand::Join { block } => {
-            call(
-                context,
-                "",
-                "cscc",
-                vec![Bytes::from_static(b"JoinChain"), read(&block)?],
-            )
-            .await?;
+            let genesis = read(&block)?;
+            Block::decode(genesis.clone()).with_context(|| {
+                format!(
+                    "{} is no block; `peer channel create` and `peer channel fetch 0` write a channel's first",
+                    block.display()
+                )
+            })?;
+            let args = vec![Bytes::from_static(b"JoinChain"), genesis];
+            call(context, "", "cscc", args).await?;
             output::result(context.output, &"joined", |done| (*done).to_owned())
         }
         ChannelCommand::List => list(context).await,

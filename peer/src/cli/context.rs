@@ -16,7 +16,7 @@ use super::connection_profile::{ConnectionProfile, Endpoint};
 use super::{OrdererArgs, Output, PeerArgs};
 use crate::client::connection::PeerConnection;
 use crate::client::proposal::{PreparedProposal, ProposalRequest};
-use crate::logging;
+use crate::logging::{self, Style};
 use crate::node::settings;
 
 /// A command's surroundings.
@@ -28,18 +28,50 @@ pub struct Context {
     pub output: Output,
 }
 
+/// What a command logs that prints a result and ends, unless `FABRIC_LOGGING_SPEC` or `logging.spec` says otherwise:
+/// what goes well is in the result.
+const COMMANDS_LOG: &str = "warning";
+
+/// The same for `peer dev`: what chaincode prints. What becomes of a chaincode is told in words of its own.
+const DEVELOPMENT_LOGS: &str = "warning:chaincode,peer.cli.progress=info:\
+                                chaincode.launcher,chaincode.stream,endorser,scc.lscc.install=error";
+
 impl Context {
-    /// Loads the configuration of this process and starts logging.
+    /// Loads the configuration of this process and starts logging, as a peer does.
     ///
     /// # Errors
     /// When a layer cannot be read or a value is wrong.
     pub fn load(output: Output, overrides: Vec<Override>) -> Result<Self> {
+        Self::logging(output, overrides, None, Style::Peer)
+    }
+
+    /// The same for a command that ends with its result.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of_command(output: Output) -> Result<Self> {
+        Self::logging(output, Vec::new(), Some(COMMANDS_LOG), Style::Peer)
+    }
+
+    /// The same for `peer dev`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of_development(output: Output) -> Result<Self> {
+        Self::logging(output, Vec::new(), Some(DEVELOPMENT_LOGS), Style::Development)
+    }
+
+    fn logging(
+        output: Output,
+        overrides: Vec<Override>,
+        unless_said: Option<&str>,
+        style: Style,
+    ) -> Result<Self> {
         let options = LoadOptions::of_process().context("could not look at this process")?;
         let config = CoreConfig::load(&options.with_overrides(overrides))?;
-        logging::init(
-            config.logging.spec(),
-            config.logging.format.as_deref().unwrap_or_default(),
-        );
+        let logging = &config.logging;
+        let spec = logging.stated_spec().or(unless_said).unwrap_or(&logging.level);
+        logging::init(spec, logging.format.as_deref().unwrap_or_default(), style);
         Ok(Self { config, output })
     }
 

@@ -25,9 +25,16 @@ pub fn logs(context: &Context, id: &str, wanted: (bool, bool), tail: usize) -> R
         .read(id)
         .with_context(|| format!("the logs in {folder} cannot be read"))?;
     let Some(found) = found else {
-        bail!(
-            "{folder} has no logs of {id}: is it name:version, and is this the machine and the core.yaml of the peer?"
-        );
+        let name = id.split(':').next().unwrap_or_default();
+        match versions(&context.config.peer.file_system_path, name)?.as_slice() {
+            [] => bail!(
+                "{folder} has no logs of {id}: is it name:version, and is this the machine and the core.yaml of the peer?"
+            ),
+            versions => bail!(
+                "{folder} has no logs of {id}; installed are {}",
+                versions.join(", ")
+            ),
+        }
     };
     let last = |lines: Vec<String>, wanted: bool| -> Vec<String> {
         let kept = match (wanted, tail) {
@@ -46,6 +53,13 @@ pub fn logs(context: &Context, id: &str, wanted: (bool, bool), tail: usize) -> R
         let lines = shown.build.iter().chain(&shown.run);
         lines.map(String::as_str).collect::<Vec<_>>().join("\n")
     })
+}
+
+/// The installed versions of a chaincode, as `name:version`.
+fn versions(peer_folder: &Path, name: &str) -> Result<Vec<String>> {
+    let installed = PackageStore::installed_ids(peer_folder)?.unwrap_or_default();
+    let of_it = |id: &String| id.split(':').next() == Some(name);
+    Ok(installed.into_iter().filter(of_it).collect())
 }
 
 /// What a collection did.
@@ -190,6 +204,17 @@ impl Collected {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_versions_of_a_chaincode_are_those_of_its_very_name() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(versions(folder.path(), "kv").unwrap().is_empty());
+        std::fs::create_dir(folder.path().join("chaincodes")).unwrap();
+        for file in ["kv.1", "kv.1.2", "kv2.1"] {
+            std::fs::write(folder.path().join("chaincodes").join(file), "").unwrap();
+        }
+        assert_eq!(versions(folder.path(), "kv").unwrap(), ["kv:1", "kv:1.2"]);
+    }
 
     #[test]
     fn a_table_says_what_became_of_each() {

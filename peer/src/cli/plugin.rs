@@ -18,7 +18,7 @@ use super::{Output, PluginCommand};
 /// # Errors
 /// As the command documents it; when a running peer refuses or does not answer.
 pub async fn run(output: Output, command: &PluginCommand) -> Result<()> {
-    let context = || Context::load(output, Vec::new());
+    let context = || Context::of_command(output);
     match command {
         PluginCommand::List { running: false } => list::run(&context()?),
         PluginCommand::List { running: true } => running::list(&context()?).await,

@@ -172,3 +172,57 @@ fn the_orderers_flags_stand_before_and_after_the_command() {
         );
     }
 }
+
+/// Lines of help that begin with `peer`, without what a shell would take out: variables before, a pipe or an explanation
+/// after.
+fn examples(command: &clap::Command) -> Vec<String> {
+    let help = command
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let example = |line: &str| {
+        let start = line.strip_prefix("  ")?.find("peer ")?;
+        let (before, line) = line.strip_prefix("  ")?.split_at_checked(start)?;
+        let is_variable = |word: &str| word.contains('=');
+        let line = line.split(" | ").next()?.split("   ").next()?;
+        before
+            .split_whitespace()
+            .all(is_variable)
+            .then(|| line.trim().to_owned())
+    };
+    let below = command.get_subcommands().flat_map(examples);
+    help.lines().filter_map(example).chain(below).collect()
+}
+
+#[test]
+fn every_example_in_the_help_is_a_command_line() {
+    let examples = examples(&Cli::command());
+    assert!(examples.len() > 20, "{examples:?}");
+    for line in examples {
+        if let Err(error) = read(&line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_list_is_of_one_thing_and_the_error_names_both() {
+    assert!(read("peer chaincode list --installed").is_ok());
+    assert!(read("peer chaincode list --instantiated -C c").is_ok());
+    assert!(read("peer chaincode list --instantiated").is_err());
+    assert!(read("peer chaincode list --installed --instantiated -C c").is_err());
+    let error = read("peer chaincode list").unwrap_err().to_string();
+    assert!(error.contains("<--installed|--instantiated>"), "{error}");
+}
+
+#[test]
+fn a_channel_is_named_with_either_letter() {
+    for line in [
+        "getinfo -c c",
+        "getinfo -C c",
+        "fetch newest -C c",
+        "create -C c -f t",
+    ] {
+        assert!(read(&format!("peer channel {line}")).is_ok(), "{line}");
+    }
+}

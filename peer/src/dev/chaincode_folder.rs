@@ -140,7 +140,7 @@ impl ChaincodeFolder {
         Ok(package(platforms, &request).await?)
     }
 
-    /// Brings the folder's present content onto the channel.
+    /// Brings the folder's present content onto the channel. The version before goes with [`Self::retire`].
     pub(super) async fn take_over(&self, network: &Network) -> Result<TakenOver> {
         let admin = network.admin_client();
         let instantiated = admin.instantiated().await?;
@@ -187,13 +187,17 @@ impl ChaincodeFolder {
         network
             .folder()
             .keep_deployed(network.channel(), &self.name, deployed)?;
-        if let Some(former) = &running {
-            self.end(network, former).await;
-        }
         Ok(match running {
             None => TakenOver::Instantiated { version, block },
             Some(from) => TakenOver::Upgraded { from, version, block },
         })
+    }
+
+    /// Ends the version that was replaced, which may take seconds: whoever waits for the new one is told first.
+    pub(super) async fn retire(&self, network: &Network, taken: &TakenOver) {
+        if let TakenOver::Upgraded { from, .. } = taken {
+            self.end(network, from).await;
+        }
     }
 
     /// Ends a version that was replaced or has failed, and removes its build: a day of editing would leave a

@@ -31,7 +31,9 @@ pub(super) struct Prepared {
 
 /// Finds or makes it. Blocks.
 pub(super) fn prepare(spec: NetworkSpec) -> Result<Prepared> {
-    channelconfig::validate_channel_id(&spec.channel)?;
+    channelconfig::validate_channel_id(&spec.channel).context(
+        "a channel's name has lower case letters, digits, dots and dashes, and begins with a letter",
+    )?;
     let mut folder = Folder::open(&spec.dir)?;
     let (ports, listeners) = listen(&folder, spec.peer_port, spec.orderer_port)?;
     folder.keep_ports(ports)?;
@@ -164,7 +166,11 @@ mod tests {
     fn a_bad_channel_name_leaves_no_trace() {
         let temporary = tempfile::tempdir().unwrap();
         let dir = temporary.path().join("net");
-        assert!(prepare(NetworkSpec::new(&dir, "My Channel")).is_err());
+        let error = prepare(NetworkSpec::new(&dir, "My Channel")).err().unwrap();
+        assert!(
+            format!("{error:#}").starts_with("a channel's name has lower case letters"),
+            "{error:#}"
+        );
         assert!(!dir.exists());
     }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use container::{BuildError, BuildPlan, ChaincodeSource, PlatformBuilder};
-use core_config::{ChaincodeConfig, CoreConfig};
+use core_config::CoreConfig;
 use handlers::{Platform, PlatformError, Registry, Reload, SectionFault};
 use scc::{DeployablePlugins, PackageValidator};
 
@@ -19,7 +19,7 @@ use super::settings::{Faults, image_name};
 /// When `peer.handlers` is malformed or an entry cannot be loaded.
 pub fn load(config: &CoreConfig) -> Result<Registry> {
     let mut handlers = section(config).map_err(Faults)?;
-    handlers.facts = facts(&config.chaincode);
+    handlers.facts = facts(config);
     Ok(Registry::load(&handlers, &own_dirs(config))?)
 }
 
@@ -29,7 +29,7 @@ pub fn load(config: &CoreConfig) -> Result<Registry> {
 /// As [`load`]; then nothing has changed.
 pub fn reload(registry: &Registry, config: &CoreConfig) -> Result<Reload> {
     let mut handlers = section(config).map_err(Faults)?;
-    handlers.facts = facts(&config.chaincode);
+    handlers.facts = facts(config);
     Ok(registry.reload(&handlers, &own_dirs(config))?)
 }
 
@@ -62,9 +62,16 @@ fn own_dirs(config: &CoreConfig) -> Vec<PathBuf> {
     config.program_dir().map(beside).unwrap_or_default()
 }
 
-/// The keys below `chaincode` that are about one language, for its platform.
-fn facts(chaincode: &ChaincodeConfig) -> BTreeMap<String, String> {
+/// The keys below `chaincode` that are about one language, for its platform, and those of the peer for plugins that do
+/// what is built into Fabric's peer.
+fn facts(config: &CoreConfig) -> BTreeMap<String, String> {
+    let chaincode = &config.chaincode;
+    let window = config.peer.authentication_timewindow;
     let facts = [
+        (
+            "peer.authentication.timewindow",
+            format!("{}ms", window.as_millis()),
+        ),
         ("chaincode.builder", image_name(&chaincode.builder)),
         ("chaincode.golang.runtime", image_name(&chaincode.golang.runtime)),
         (

@@ -152,7 +152,8 @@ pub fn local_msp(config: &CoreConfig) -> Result<LocalMsp> {
     };
     loaded.with_context(|| {
         format!(
-            "Cannot run peer because the local MSP in {} is unusable",
+            "Cannot run peer because the local MSP in {} is unusable; peer.mspConfigPath, or CORE_PEER_MSPCONFIGPATH, \
+             names the folder",
             folder.display()
         )
     })

@@ -77,7 +77,10 @@ impl Routes {
 
     fn metrics(&self, method: &Method) -> Answer {
         let Some(sources) = &self.metrics else {
-            return plain(StatusCode::NOT_FOUND, "404 page not found\n");
+            return plain(
+                StatusCode::NOT_FOUND,
+                "there are no metrics: metrics.provider is not prometheus\n",
+            );
         };
         if method != Method::GET && method != Method::HEAD {
             return not_allowed("GET, HEAD");

@@ -52,9 +52,19 @@ const CRASH_LINES: usize = 5;
 /// … and their bytes. The whole output is in the peer's log.
 const CRASH_BYTES: usize = 1024;
 
-/// How a chaincode ended that was running, as far as clients are concerned: its log is not theirs to read.
+/// How a line begins in which a runtime of Go or Java says why it gives up, before the stack that ended there.
+const REASONS: [&str; 3] = ["panic: ", "fatal error: ", "Exception in thread "];
+
+/// How a chaincode ended that was running, as far as clients are concerned: its log is not theirs to read. The end of a
+/// trace says nothing without the reason, which is above it.
 pub(crate) fn crash(mut exit: container::ExitInfo) -> container::ExitInfo {
-    let mut left = CRASH_BYTES;
+    let above = exit.last_lines.len().saturating_sub(CRASH_LINES);
+    let reason = exit.last_lines.iter().take(above).rfind(|line| is_reason(line));
+    let reason = reason.map(|line| {
+        let end = boundary(line, CRASH_BYTES / 2);
+        line.get(..end).unwrap_or_default().to_owned()
+    });
+    let mut left = CRASH_BYTES.saturating_sub(reason.as_ref().map_or(0, |line| line.len() + 1));
     let mut lines = Vec::new();
     for mut line in exit.last_lines.into_iter().rev().take(CRASH_LINES) {
         let cut = line.len() > left;
@@ -65,9 +75,18 @@ pub(crate) fn crash(mut exit: container::ExitInfo) -> container::ExitInfo {
             break;
         }
     }
+    lines.extend(reason);
     lines.reverse();
     exit.last_lines = lines;
     exit
+}
+
+/// Node begins such a line with the class of the error, as in `TypeError: …`.
+fn is_reason(line: &str) -> bool {
+    let class = line.split(' ').next().unwrap_or_default();
+    REASONS.iter().any(|begin| line.starts_with(begin))
+        || class.ends_with("Error:")
+        || class.ends_with("Exception:")
 }
 
 /// The last place up to `limit` where a text can be cut.

@@ -27,6 +27,11 @@ impl LoggingConfig {
     pub fn spec(&self) -> &str {
         self.spec.as_deref().unwrap_or(&self.level)
     }
+
+    /// The spec, if the operator has stated one.
+    pub fn stated_spec(&self) -> Option<&str> {
+        self.spec.as_deref()
+    }
 }
 
 /// `operations`: the listener for health and metrics.

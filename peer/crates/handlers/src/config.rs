@@ -13,6 +13,10 @@ pub struct Config {
     /// Folders that plugin libraries may lie in; empty = the peer's defaults.
     #[serde(deserialize_with = "null_is_default")]
     pub plugin_dirs: Vec<PathBuf>,
+    /// Names that core.yaml files of others have for a plugin, and the plugin's own; a plugin that really has the name
+    /// goes before.
+    #[serde(deserialize_with = "null_is_default")]
+    pub aliases: BTreeMap<String, String>,
     /// The auth filters, in the order in which they see a proposal.
     #[serde(deserialize_with = "null_is_default")]
     pub auth_filters: Vec<Entry>,
@@ -34,7 +38,8 @@ pub struct Config {
     pub deny_toolchains: Vec<String>,
     /// How many different library files one process loads before it refuses more.
     pub max_reloads: usize,
-    /// Not a key: what the peer tells platforms beside their own configuration, by name.
+    /// Not a key: what the peer tells plugins beside their own configuration, by name: platforms all of it, others
+    /// what begins with `peer.`.
     #[serde(skip)]
     pub facts: BTreeMap<String, String>,
 }
@@ -52,6 +57,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             plugin_dirs: Vec::new(),
+            aliases: BTreeMap::new(),
             auth_filters: Vec::new(),
             decorators: Vec::new(),
             platforms: Vec::new(),

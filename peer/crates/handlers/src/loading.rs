@@ -36,6 +36,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::debug;
 
+/// How the names of facts begin that plugins of every kind get.
+const FOR_ALL_KINDS: &str = "peer.";
+
 /// What the entries have become.
 pub(crate) struct Loaded {
     pub(crate) filters: Vec<BoundFilter>,
@@ -122,7 +125,7 @@ impl<'a> Loader<'a> {
     ) -> Self {
         Self {
             config,
-            dirs: PluginDirs::new(&config.plugin_dirs, own_dirs),
+            dirs: PluginDirs::new(config, own_dirs),
             names: BTreeMap::new(),
             refusals: Vec::new(),
             shared,
@@ -352,8 +355,15 @@ impl<'a> Loader<'a> {
         constructor: impl Fn(PluginMod_Ref) -> ROption<extern "C" fn(Init<'_>) -> Res<T>>,
     ) -> Result<(Arc<Instance<T>>, PluginInfo), LoadError> {
         let library = self.library(candidate)?;
+        let facts: BTreeMap<String, String> = self
+            .config
+            .facts
+            .iter()
+            .filter(|(name, _)| name.starts_with(FOR_ALL_KINDS))
+            .map(|(name, fact)| (name.clone(), fact.clone()))
+            .collect();
         let contents = library.contents(&candidate.entry.config);
-        let origin = Origin::new(candidate.entry, &library.sha256, BTreeMap::new(), contents);
+        let origin = Origin::new(candidate.entry, &library.sha256, facts.clone(), contents);
         if let Some(kept) = kept(&candidate.name, &origin) {
             let info = described_as(candidate, &library, &kept);
             return Ok((kept, info));
@@ -366,7 +376,10 @@ impl<'a> Loader<'a> {
             name: candidate.name.clone(),
             at: format!("{}.config", candidate.config_path),
             config: &config,
-            facts: &[],
+            facts: &facts
+                .iter()
+                .map(|(name, fact)| (name.as_str(), fact.as_str()))
+                .collect::<Vec<_>>(),
         };
         let instance = self.construct(candidate, &library, setup, origin, constructor)?;
         let info = described_as(candidate, &library, &instance);

@@ -6,13 +6,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::fmt;
 
-const SECTION: [&str; 9] = [
+const SECTION: [&str; 10] = [
     "authFilters",
     "decorators",
     "platforms",
     "endorsers",
     "validators",
     "pluginDirs",
+    "aliases",
     "requirePins",
     "denyToolchains",
     "maxReloads",

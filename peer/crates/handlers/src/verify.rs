@@ -76,7 +76,7 @@ pub struct Link {
 /// Checks every entry. `own_dirs` are looked at after the folders of the configuration.
 #[must_use]
 pub fn verify(config: &Config, own_dirs: &[PathBuf]) -> Verification {
-    let dirs = PluginDirs::new(&config.plugin_dirs, own_dirs);
+    let dirs = PluginDirs::new(config, own_dirs);
     let mut names = BTreeMap::new();
     let entries = entries(config)
         .map(|(config_path, kind, name, entry)| {

@@ -1,7 +1,9 @@
 //! The key of the local identity.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use aws_lc_rs::digest::{Digest, SHA256, SHA384};
@@ -27,16 +29,28 @@ pub enum SignerError {
     #[error("the signing certificate's key is not ECDSA on P-256 or P-384")]
     UnsupportedKey,
     /// The key store holds no key that fits the certificate.
-    #[error("no private key for the signing certificate (SKI {ski}) in {folder}")]
+    #[error(
+        "no private key for the signing certificate (SKI {ski}) in {folder}{}",
+        also(unread)
+    )]
     NoKey {
         /// The id of the key.
         ski: String,
         /// The key store.
         folder: String,
+        /// Files of it that could not be read, and why.
+        unread: Vec<String>,
     },
     /// The private key given is another certificate's, or none.
     #[error("the private key does not belong to the signing certificate")]
     OtherKey,
+}
+
+fn also(unread: &[String]) -> String {
+    match unread {
+        [] => String::new(),
+        unread => format!(", where these could not be read: {}", unread.join(", ")),
+    }
 }
 
 /// The key store refused to sign, which only a broken random source causes.
@@ -73,7 +87,19 @@ impl LocalSigner {
     ) -> Result<Self, SignerError> {
         let curve = curve_of(certificate)?;
         let ski = hex::encode(certificate.key_id());
-        let read = |path: &Path| matching_key(curve, certificate, &fs::read(path).ok()?);
+        let mut unread = BTreeSet::new();
+        let mut failed = |path: &Path, error: &io::Error| {
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
+            ) {
+                unread.insert(format!("{}: {error}", path.display()));
+            }
+        };
+        let mut read = |path: &Path| {
+            let pem = fs::read(path).inspect_err(|error| failed(path, error)).ok()?;
+            matching_key(curve, certificate, &pem)
+        };
         let named = read(&keystore.join(format!("{ski}_sk")));
         let key = named.or_else(|| {
             let entries = fs::read_dir(keystore).ok()?;
@@ -82,6 +108,7 @@ impl LocalSigner {
         let key = key.ok_or_else(|| SignerError::NoKey {
             ski,
             folder: keystore.display().to_string(),
+            unread: unread.into_iter().collect(),
         })?;
         Ok(Self::with_key(msp_id, certificate, curve, key))
     }

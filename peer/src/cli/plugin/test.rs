@@ -1,7 +1,7 @@
 //! `peer plugin test`: the conformance kit, one process for each check, so that nothing a plugin does ends this one.
 
 use std::fs;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::inspect;
+use crate::cli::progress::during;
 use crate::cli::{Output, Wanting, output};
 
 /// The hidden command that makes one check.
@@ -179,9 +180,8 @@ async fn made_apart(program: &Program, chosen: &[Vec<Check>]) -> Result<Vec<Find
             let finding = if unusable {
                 skipped(check.to_string())
             } else {
-                plugin_testkit::run_apart(program, check, check.deadline())
-                    .await?
-                    .finding
+                let made = plugin_testkit::run_apart(program, check, check.deadline());
+                during(&check.to_string(), made).await?.finding
             };
             // the first check loads the library with the given configuration: without that there is nothing to see
             unusable |= check.is_first() && finding.outcome == Outcome::Failed;
@@ -201,8 +201,12 @@ fn skipped(check: String) -> Finding {
     }
 }
 
-/// A line on standard error; whether anybody reads it does not matter.
+/// A line on standard error; whether anybody reads it does not matter. Whoever looks at a terminal sees a spinner for what
+/// takes long, and the table.
 fn progress(finding: &Finding) {
+    if std::io::stderr().is_terminal() && std::io::stdout().is_terminal() {
+        return;
+    }
     let line = format!("{:<28} {}\n", finding.check, outcome(finding));
     std::io::stderr().write_all(line.as_bytes()).ok();
 }
@@ -216,9 +220,15 @@ fn outcome(finding: &Finding) -> String {
     format!("{word} ({} ms)", finding.milliseconds)
 }
 
+/// A reason may be a list with a line for each item.
+fn one_line(reason: &str) -> String {
+    let lines: Vec<_> = reason.lines().map(str::trim).collect();
+    output::printable(&lines.join(" "))
+}
+
 fn text(report: &Report) -> String {
     let row = |finding: &Finding| {
-        let reasons = finding.reasons.iter().map(|reason| output::printable(reason));
+        let reasons = finding.reasons.iter().map(|reason| one_line(reason));
         vec![
             finding.check.clone(),
             outcome(finding),
@@ -277,5 +287,18 @@ impl TestSubject {
             path: std::env::current_exe().context("where is this program?")?,
             arguments,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_of_several_lines_is_one_line_of_the_table() {
+        assert_eq!(
+            one_line("1 plugin(s) refused\n  peer.handlers: \u{1b}[2J"),
+            "1 plugin(s) refused peer.handlers: \u{fffd}[2J"
+        );
     }
 }

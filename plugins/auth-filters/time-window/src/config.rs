@@ -13,43 +13,35 @@ pub(crate) const SCHEMA: &str = r#"{
     "properties": {
         "before": {
             "type": "string",
-            "default": "15m",
-            "description": "How far a proposal's timestamp may be behind the peer's clock, such as 90s, 15m or 1h 30m."
+            "description": "How far a proposal's timestamp may be behind the peer's clock, such as 90s, 15m or 1h 30m. Default: peer.authentication.timewindow."
         },
         "after": {
             "type": "string",
-            "default": "15m",
-            "description": "How far a proposal's timestamp may be ahead of the peer's clock."
+            "description": "How far a proposal's timestamp may be ahead of the peer's clock. Default: peer.authentication.timewindow."
         }
     }
 }"#;
 
-/// What Fabric's `peer.authentication.timewindow` is.
+/// What Fabric takes where `peer.authentication.timewindow` is not set, or is 0.
 const DEFAULT: &str = "15m";
+/// How the peer writes 0.
+const UNSET: &str = "0ms";
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 struct Config {
-    before: String,
-    after: String,
+    before: Option<String>,
+    after: Option<String>,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            before: DEFAULT.to_owned(),
-            after: DEFAULT.to_owned(),
-        }
-    }
-}
-
-/// The filter that a configuration describes.
-pub(crate) fn parse(json: &str) -> Result<TimeWindow> {
+/// The filter that a configuration describes; `of_peer` is the peer's own window.
+pub(crate) fn parse(json: &str, of_peer: Option<&str>) -> Result<TimeWindow> {
     let config: Config =
         serde_json::from_str(json).map_err(|error| PluginError::config(error.to_string()))?;
+    let default = of_peer.filter(|window| *window != UNSET).unwrap_or(DEFAULT);
     Ok(TimeWindow {
-        before: duration("before", &config.before)?,
-        after: duration("after", &config.after)?,
+        before: duration("before", config.before.as_deref().unwrap_or(default))?,
+        after: duration("after", config.after.as_deref().unwrap_or(default))?,
     })
 }
 
@@ -72,13 +64,21 @@ mod tests {
     #[test]
     fn durations_are_written_as_people_write_them() {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        let window = parse("{}").unwrap();
+        let window = parse("{}", None).unwrap();
         assert_eq!((window.before, window.after), (minutes(15), minutes(15)));
-        let window = parse(r#"{"before": "1h 30m", "after": "90s"}"#).unwrap();
+        let window = parse(r#"{"before": "1h 30m", "after": "90s"}"#, Some("300000ms")).unwrap();
         assert_eq!(
             (window.before, window.after),
             (minutes(90), Duration::from_secs(90))
         );
+    }
+
+    #[test]
+    fn the_peers_own_window_is_the_default() {
+        let window = parse(r#"{"after": "90s"}"#, Some("300000ms")).unwrap();
+        assert_eq!(window.before, Duration::from_secs(300));
+        assert_eq!(window.after, Duration::from_secs(90));
+        assert_eq!(parse("{}", Some(UNSET)).unwrap().before, Duration::from_secs(900));
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
             ),
             (r#"{"befor": "1s"}"#, "unknown field `befor`"),
         ] {
-            let error = parse(json).err().unwrap();
+            let error = parse(json, None).err().unwrap();
             assert_eq!(error.code, plugin_api::Code::CONFIG);
             assert!(error.message.starts_with(text), "{error}");
         }

@@ -16,8 +16,8 @@
 //!           after: 15m              # how far ahead of it
 //! ```
 //!
-//! Both are 15 minutes unless `config` says otherwise, as in Fabric. Durations are written as `90s`, `15m`, `1h 30m`. A
-//! proposal without a timestamp, or with one that is no time (negative nanoseconds, a year after 9999), is refused. Client
+//! What `config` does not say is `peer.authentication.timewindow`, as in Fabric, whose files call this filter
+//! `TimeWindowCheck`. Durations are written as `90s`, `15m`, `1h 30m`. A proposal without a timestamp, or with one that is no time (negative nanoseconds, a year after 9999), is refused. Client
 //! and peer need clocks that agree; refusals say by how much they do not.
 
 mod config;
@@ -27,7 +27,8 @@ use filter::TimeWindow;
 use plugin_api::{Init, Result, export_plugin};
 
 fn new(init: Init<'_>) -> Result<TimeWindow> {
-    config::parse(init.config_json.as_str())
+    let of_peer = init.fact("peer.authentication.timewindow");
+    config::parse(init.config_json.as_str(), of_peer)
 }
 
 export_plugin! {

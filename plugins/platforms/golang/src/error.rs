@@ -30,7 +30,7 @@ pub(crate) enum PathError {
     #[error("{0:?} is no import path")]
     ImportPath(String),
     #[error(
-        "{path} is in no module (no go.mod in it or above it), and in GOPATH mode 'go list' says: {said}"
+        "{path} is in no module (no go.mod in it or above it; `go mod init` and `go mod tidy` write one), and in GOPATH mode 'go list' says: {said}"
     )]
     GoList { path: String, said: String },
     #[error(

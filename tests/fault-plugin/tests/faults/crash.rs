@@ -21,7 +21,7 @@ const MODE: &str = "FAULT_PLUGIN_CHILD";
 async fn child() {
     let Ok(mode) = env::var(MODE) else { return };
     handlers::report_crashes().unwrap();
-    peer::logging::init("debug", "");
+    peer::logging::init("debug", "", peer::logging::Style::Peer);
     let chain = one_filter(&mode, "isolated", 60_000).auth_chain();
     let request = Arc::new(ParsedRequest::default());
     chain.run(request, || async { Ok(Bytes::new()) }).await.unwrap();

@@ -283,10 +283,18 @@ fn a_plugin_is_found_by_its_manifests_name() {
     let by_name = |name: &str| {
         load(json!({
             "pluginDirs": [folder.path()],
+            "aliases": { "FaultCheck": "Fault", "Fault": "Nowhere", "Lost": "Nowhere" },
             "authFilters": [{ "name": name, "config": { "mode": "pass" } }],
         }))
     };
     assert_eq!(by_name("Fault").unwrap().list()[0].plugin, "Fault");
+    // by the name that other files have for it; its own goes before
+    assert_eq!(by_name("FaultCheck").unwrap().list()[0].plugin, "Fault");
+    let text = by_name("Lost").unwrap_err().to_string();
+    assert!(
+        text.contains(r#"no plugin "Nowhere" in the plugin folders"#),
+        "{text}"
+    );
     let text = by_name("fault").unwrap_err().to_string();
     assert!(
         text.contains(r#"which have ["Fault"]; did you mean "Fault"?"#),

@@ -351,6 +351,49 @@ async fn of_a_crashed_chaincodes_output_clients_see_the_end_only() {
 }
 
 #[tokio::test]
+async fn the_reason_of_a_crash_goes_with_the_end_of_its_trace() {
+    let go = [
+        "stored",
+        "panic: index out of range [0]",
+        "",
+        "goroutine 5 [running]:",
+    ];
+    let node = [
+        "stored",
+        "",
+        "TypeError: x is not a function",
+        "    at Kv.put (index.js:4:9)",
+    ];
+    for (lines, reason) in [
+        (go, "panic: index out of range [0]"),
+        (node, "TypeError: x is not a function"),
+    ] {
+        let frames = (1..=9).map(|frame| format!("frame {frame}"));
+        let exit = ExitInfo {
+            code: Some(2),
+            last_lines: lines.into_iter().map(str::to_owned).chain(frames).collect(),
+            ..ExitInfo::default()
+        };
+        let text = crashed(exit).await;
+        let end = format!(", last output: {reason}\nframe 5\nframe 6\nframe 7\nframe 8\nframe 9");
+        assert!(text.ends_with(&end), "{text}");
+    }
+    let long = vec![format!("panic: {}", "é".repeat(5_000)); 9];
+    let exit = ExitInfo {
+        code: Some(2),
+        last_lines: long,
+        ..ExitInfo::default()
+    };
+    let text = crashed(exit).await;
+    let (_, output) = text.split_once(", last output: ").unwrap();
+    assert!(
+        output.len() <= 1024 && output.starts_with("panic: é"),
+        "{}",
+        output.len()
+    );
+}
+
+#[tokio::test]
 async fn a_call_that_grpc_would_not_send_fails_alone() {
     let bench = DevBench::new();
     let script = |stub: crate::test_support::ShimStub| async move {

@@ -118,6 +118,7 @@ const HANDLERS: &[Entry] = &[
     other("endorsers", Known::Named(PLUGIN)),
     other("validators", Known::Named(PLUGIN)),
     value("pluginDirs", PathsOfLayer),
+    other("aliases", Known::Opaque),
     value("requirePins", Bool),
     value("denyToolchains", List),
     value("maxReloads", Integer),

@@ -479,6 +479,14 @@ fn logging_comes_from_fabrics_variables() {
         (config.logging.spec(), config.logging.format.as_deref()),
         ("info:msp=debug", Some("json"))
     );
+    assert_eq!(config.logging.stated_spec(), Some("info:msp=debug"));
+    assert_eq!(
+        Given::file("logging: {level: error}")
+            .load()
+            .logging
+            .stated_spec(),
+        None
+    );
 }
 
 #[test]

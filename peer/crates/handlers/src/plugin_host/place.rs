@@ -3,8 +3,9 @@
 use super::file::{PluginFile, note_of};
 use super::way::{Exposure, Way};
 use crate::advice::closest;
-use crate::config::Entry;
+use crate::config::{Config, Entry};
 use crate::load_error::LoadError;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ pub(crate) struct PluginDirs {
     configured: Vec<Dir>,
     own: Vec<Dir>,
     named: String,
+    aliases: BTreeMap<String, String>,
 }
 
 /// A plugin folder that exists.
@@ -25,7 +27,8 @@ struct Dir {
 }
 
 impl PluginDirs {
-    pub(crate) fn new(configured: &[PathBuf], own: &[PathBuf]) -> Self {
+    pub(crate) fn new(config: &Config, own: &[PathBuf]) -> Self {
+        let configured = &config.plugin_dirs;
         let existing = |dirs: &[PathBuf]| {
             let real = |stated: &PathBuf| {
                 let real = fs::canonicalize(stated).ok()?;
@@ -40,6 +43,7 @@ impl PluginDirs {
             configured: existing(configured),
             own: existing(own),
             named: format!("[{}]", named.join(", ")),
+            aliases: config.aliases.clone(),
         }
     }
 
@@ -50,7 +54,10 @@ impl PluginDirs {
     /// The one file that an entry means, and the way to it.
     pub(crate) fn locate(&self, entry: &Entry) -> Result<Way, LoadError> {
         if entry.library.as_os_str().is_empty() {
-            return self.by_name(&entry.name);
+            return match (self.by_name(&entry.name), self.aliases.get(&entry.name)) {
+                (Err(LoadError::Missing { .. }), Some(own_name)) => self.by_name(own_name),
+                (found, _) => found,
+            };
         }
         if entry.library.components().count() > 1 {
             return existing(&entry.library);

@@ -98,6 +98,13 @@ fn the_key_is_found_by_its_id_or_by_looking() {
         text.starts_with("no private key for the signing certificate"),
         "{text}"
     );
+    assert!(!text.contains("could not be read"), "{text}");
+    // even root cannot read this one
+    let unreadable = folder.path().join("keystore/loop_sk");
+    std::os::unix::fs::symlink("loop_sk", &unreadable).unwrap();
+    let text = wire_message(&LocalMsp::load_folder(folder.path(), "A").unwrap_err());
+    let named = format!(", where these could not be read: {}: ", unreadable.display());
+    assert!(text.contains(&named), "{text}");
 }
 
 #[test]
