@@ -1,5 +1,6 @@
-//! The Docker build context: a tar.gz with the Dockerfile and the platform's files, made while it is read.
-//! An error of the producer ends the stream with that error, so that no image is built from half a context.
+//! Archives that are made while they are read: the Docker build context (a tar.gz with the Dockerfile and the platform's
+//! files), and a code package in a form that every reader takes alike. An error of the producer ends the stream with
+//! that error, so that nothing is built from half an archive.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -16,6 +17,8 @@ use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
+
+use crate::unpack::{Archived, UnpackLimits, read_package};
 
 /// Bytes per chunk, and chunks that wait for a slow reader: half a megabyte in all.
 const CHUNK: usize = 64 * 1024;
@@ -41,9 +44,11 @@ pub enum ContextError {
     Lost(#[source] tokio::task::JoinError),
 }
 
+type TarWriter = Builder<GzEncoder<ChunkWriter>>;
+
 /// Writes entries of a build context; handed to the producer.
 pub struct ContextWriter {
-    tar: Builder<GzEncoder<ChunkWriter>>,
+    tar: TarWriter,
     names: BTreeSet<String>,
 }
 
@@ -85,10 +90,6 @@ impl ContextWriter {
                 source,
             })
     }
-
-    fn finish(self) -> io::Result<()> {
-        self.tar.into_inner()?.finish()?.flush()
-    }
 }
 
 /// A running build context.
@@ -108,6 +109,32 @@ pub fn build_context<F>(dockerfile: String, produce: F) -> BuildContext
 where
     F: FnOnce(&mut ContextWriter) -> Result<(), ContextError> + Send + 'static,
 {
+    stream(move |tar| {
+        let mut writer = ContextWriter {
+            tar,
+            names: BTreeSet::new(),
+        };
+        writer.add("Dockerfile", dockerfile.as_bytes())?;
+        produce(&mut writer)?;
+        Ok(writer.tar)
+    })
+}
+
+/// A code package as a tar.gz of plain headers, with nothing in it that [`read_package`] does not know: engines unpack
+/// what they get with a reader of their own, and without limits.
+pub(crate) fn package_archive(package: Bytes, limits: UnpackLimits) -> BuildContext {
+    stream(move |tar| {
+        let mut target = Archived(tar);
+        read_package(&package, &mut target, &limits)
+            .map_err(|error| ContextError::Producer(Box::new(error)))?;
+        Ok(target.0)
+    })
+}
+
+fn stream<F>(produce: F) -> BuildContext
+where
+    F: FnOnce(TarWriter) -> Result<TarWriter, ContextError> + Send + 'static,
+{
     let (chunks, receiver) = mpsc::channel(CHUNKS);
     let writer = ChunkWriter {
         chunks: chunks.clone(),
@@ -115,16 +142,14 @@ where
     };
     let work = tokio::task::spawn_blocking(move || {
         let gzip = GzEncoder::new(writer, Compression::fast());
-        let mut writer = ContextWriter {
-            tar: Builder::new(gzip),
-            names: BTreeSet::new(),
-        };
-        writer.add("Dockerfile", dockerfile.as_bytes())?;
-        produce(&mut writer)?;
-        writer.finish().map_err(|source| ContextError::Inject {
-            name: "end of archive".to_owned(),
-            source,
-        })
+        let tar = produce(Builder::new(gzip))?;
+        let finished = tar.into_inner().and_then(GzEncoder::finish);
+        finished
+            .and_then(|mut writer| writer.flush())
+            .map_err(|source| ContextError::Inject {
+                name: "end of archive".to_owned(),
+                source,
+            })
     });
     tokio::spawn(async move {
         let failure = match work.await {

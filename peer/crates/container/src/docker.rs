@@ -15,6 +15,7 @@ mod instances;
 mod labels;
 mod login;
 mod pull;
+mod upload;
 
 use std::fs;
 use std::io;

@@ -37,7 +37,7 @@ pub use naming::{NameError, Naming};
 pub use process::process_garbage;
 pub use process::{Limits, OpenError, OwnLimits, ProcessConfig, ProcessVm};
 pub use sandbox::{Level, SandboxMode};
-pub use unpack::{UnpackError, UnpackLimits, unpack};
+pub use unpack::{PackageTarget, UnpackError, UnpackLimits, read_package, unpack};
 pub use vm::{
     BuildError, BuildPlan, ChaincodeLogging, ChaincodeSource, ExitInfo, ExitWatch, PlatformBuilder,
     StartRequest, Started, TlsFiles, Vm,

@@ -342,6 +342,12 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_secret_that_begins_as_another_leaves_no_end() {
+        let secrets = ["s3", "s3cret", ""].map(str::to_owned).to_vec();
+        assert_eq!(lines_without(b"a s3cret, s3", secrets).await, ["a *****, *****"]);
+    }
+
+    #[tokio::test]
     async fn what_a_build_says_of_its_phases_is_no_output() {
         let stages = Stages::default();
         let stage = stages.begin("cc:1", Phase::Build);

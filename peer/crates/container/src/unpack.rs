@@ -1,14 +1,18 @@
-//! Unpacks a code package (tar.gz from a client) into an empty folder. Hostile input: what is not a plain file or folder
-//! below `src/` or `META-INF/` is refused, and limits hold before anything is written.
+//! Reads a code package (tar.gz from a client) and hands what is in it to a target: a folder, another archive. Hostile
+//! input: what is not a plain file or folder below `src/` or `META-INF/` is refused, and limits hold before anything is
+//! written. Nobody else reads packages as they come: two readers of one archive need not find the same in it.
+
+mod target;
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
 use std::path::{Component, Path};
 
-use flate2::bufread::GzDecoder;
+use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType, PaxExtensions};
+
+pub use target::PackageTarget;
+pub(crate) use target::{Archived, Folder, Nowhere};
 
 /// How much a code package may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,16 +75,23 @@ pub enum UnpackError {
 
 /// Unpacks `package` into `target`, an existing, empty folder. On an error the folder holds a part of the package.
 pub fn unpack(package: &[u8], target: &Path, limits: &UnpackLimits) -> Result<(), UnpackError> {
-    read(package, Some(target), limits)
+    read_package(package, &mut Folder(target), limits)
 }
 
-/// Reads `package` as `unpack` does, and writes nothing: for packages that somebody else unpacks.
+/// Reads `package` as `unpack` does, and writes nothing.
 pub(crate) fn check(package: &[u8], limits: &UnpackLimits) -> Result<(), UnpackError> {
-    read(package, None, limits)
+    read_package(package, &mut Nowhere, limits)
 }
 
-fn read(package: &[u8], target: Option<&Path>, limits: &UnpackLimits) -> Result<(), UnpackError> {
-    let gzip = GzDecoder::new(package);
+/// Reads `package`, file by file in its order, each after the folders that it is in. On an error the target has been
+/// given a part of the package.
+pub fn read_package(
+    package: &[u8],
+    target: &mut dyn PackageTarget,
+    limits: &UnpackLimits,
+) -> Result<(), UnpackError> {
+    // all of its members, as every other reader takes them
+    let gzip = MultiGzDecoder::new(package);
     if gzip.header().is_none() {
         return Err(UnpackError::Gzip(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -137,7 +148,7 @@ struct Seen {
 }
 
 struct Unpacker<'a> {
-    target: Option<&'a Path>,
+    target: &'a mut dyn PackageTarget,
     limits: &'a UnpackLimits,
     most: u64,
     position: u64,
@@ -153,26 +164,45 @@ impl Unpacker<'_> {
         long_name: Option<Vec<u8>>,
     ) -> Result<Option<Vec<u8>>, UnpackError> {
         let kind = entry.header().entry_type();
-        let name_bytes = long_name.unwrap_or_else(|| entry.path_bytes().into_owned());
+        let name_bytes = match &long_name {
+            Some(name) => name.clone(),
+            None => entry.path_bytes().into_owned(),
+        };
         let shown = shown(&name_bytes);
         self.last.clone_from(&shown);
         self.count(&shown, entry.raw_file_position(), entry.size())?;
-        match kind {
-            EntryType::XGlobalHeader => Ok(None),
-            EntryType::GNULongName => self.record(&mut entry, &shown).map(|mut name| {
+        let announced = match kind {
+            EntryType::XGlobalHeader => return Ok(long_name),
+            EntryType::GNULongName => {
+                let mut name = self.record(&mut entry, &shown)?;
                 while name.last() == Some(&0) {
                     name.pop();
                 }
                 Some(name)
-            }),
+            }
             EntryType::XHeader => {
                 let record = self.record(&mut entry, &shown)?;
-                pax_path(&record).map_err(|error| UnpackError::Read(shown, error))
+                pax_path(&record).map_err(|error| UnpackError::Read(shown.clone(), error))?
             }
-            EntryType::Regular | EntryType::Continuous => {
-                self.file(entry, &name_bytes, &shown).map(|()| None)
-            }
-            EntryType::Directory => self.folder(&name_bytes, &shown).map(|()| None),
+            _ => return self.content(entry, kind, &name_bytes, shown).map(|()| None),
+        };
+        match (long_name, announced) {
+            // readers differ in which of them counts
+            (Some(_), Some(_)) => Err(UnpackError::Duplicate(shown)),
+            (before, announced) => Ok(announced.or(before)),
+        }
+    }
+
+    fn content<R: Read>(
+        &mut self,
+        entry: Entry<'_, R>,
+        kind: EntryType,
+        name: &[u8],
+        shown: String,
+    ) -> Result<(), UnpackError> {
+        match kind {
+            EntryType::Regular | EntryType::Continuous => self.file(entry, name, &shown),
+            EntryType::Directory => self.folder(name, &shown),
             other => Err(UnpackError::Kind(shown, kind_name(other))),
         }
     }
@@ -223,30 +253,21 @@ impl Unpacker<'_> {
             return Err(UnpackError::Duplicate(shown.to_owned()));
         }
         let executable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
-        let mut options = OpenOptions::new();
-        options
-            .write(true)
-            .create_new(true)
-            .mode(if executable { 0o755 } else { 0o644 });
-        let failed = |error| UnpackError::Write(shown.to_owned(), error);
-        let mut file: Box<dyn Write> = match self.target {
-            Some(target) => Box::new(options.open(target.join(name)).map_err(failed)?),
-            None => Box::new(io::sink()),
-        };
         let size = entry.size();
         let mut content = Tracked {
             inner: &mut entry,
+            read: 0,
             failed: false,
         };
-        let copied = io::copy(&mut content, &mut file);
-        let reading = content.failed;
-        match copied {
-            Ok(copied) if copied == size => Ok(()),
-            Ok(_) => Err(UnpackError::Read(
+        let kept = self.target.file(name, size, executable, &mut content);
+        let kept = kept.and_then(|()| content.skip_rest());
+        match kept {
+            Ok(()) if content.read == size => Ok(()),
+            Ok(()) => Err(UnpackError::Read(
                 shown.to_owned(),
                 io::ErrorKind::UnexpectedEof.into(),
             )),
-            Err(error) if reading => Err(UnpackError::Read(shown.to_owned(), error)),
+            Err(error) if content.failed => Err(UnpackError::Read(shown.to_owned(), error)),
             Err(error) => Err(UnpackError::Write(shown.to_owned(), error)),
         }
     }
@@ -269,9 +290,9 @@ impl Unpacker<'_> {
             if self.seen.files.contains(folder) {
                 return Err(UnpackError::Duplicate(shown.to_owned()));
             }
-            let new = self.seen.folders.insert(folder.to_owned());
-            if let (true, Some(target)) = (new, self.target) {
-                fs::create_dir(target.join(folder))
+            if self.seen.folders.insert(folder.to_owned()) {
+                self.target
+                    .folder(folder)
                     .map_err(|error| UnpackError::Write(shown.to_owned(), error))?;
             }
         }
@@ -287,18 +308,30 @@ impl Unpacker<'_> {
     }
 }
 
-/// Tells an error of the package from an error of the disk.
+/// Tells an error of the package from an error of the target.
 struct Tracked<'a, R> {
     inner: &'a mut R,
+    read: u64,
     failed: bool,
+}
+
+impl<R: Read> Tracked<'_, R> {
+    /// What the target did not want.
+    fn skip_rest(&mut self) -> io::Result<()> {
+        io::copy(self, &mut io::sink()).map(|_size| ())
+    }
 }
 
 impl<R: Read> Read for Tracked<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer);
-        self.failed |= read
-            .as_ref()
-            .is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        match &read {
+            Ok(read) => {
+                let read = u64::try_from(*read).unwrap_or(u64::MAX);
+                self.read = self.read.saturating_add(read);
+            }
+            Err(error) => self.failed |= error.kind() != io::ErrorKind::Interrupted,
+        }
         read
     }
 }
@@ -327,6 +360,13 @@ fn pax_path(record: &[u8]) -> io::Result<Option<Vec<u8>>> {
             b"path" => path = Some(extension.value_bytes().to_vec()),
             // Would make the reader and us disagree on where the next entry starts.
             b"size" => return Err(io::Error::new(io::ErrorKind::InvalidData, "size in a pax record")),
+            // Another name and any size, for those who know such records.
+            key if key.starts_with(b"GNU.sparse.") => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "sparse file in a pax record",
+                ));
+            }
             _ => {}
         }
     }
@@ -351,5 +391,7 @@ fn shown(name: &[u8]) -> String {
     format!("{cut:?}")
 }
 
+#[cfg(test)]
+mod property;
 #[cfg(test)]
 mod tests;

@@ -68,16 +68,14 @@ impl fmt::Debug for BuildPlan {
     }
 }
 
-/// A text without these secrets.
+/// A text without these secrets. The longest first: one may begin as another does.
 pub(crate) fn redact(secrets: &[String], text: String) -> String {
-    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    secrets.fold(text, |text, secret| {
-        if text.contains(secret.as_str()) {
-            text.replace(secret.as_str(), REDACTED)
-        } else {
-            text
-        }
-    })
+    let mut secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    secrets.retain(|secret| !secret.is_empty() && text.contains(secret));
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+        .into_iter()
+        .fold(text, |text, secret| text.replace(secret, REDACTED))
 }
 
 /// Why a platform refused to say how a chaincode is built.

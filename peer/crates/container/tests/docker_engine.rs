@@ -275,6 +275,45 @@ async fn what_a_killed_peer_leaves_goes_at_its_next_start() {
     drop(killed);
 }
 
+/// The engine refuses such an upload before it has read it.
+#[tokio::test]
+async fn a_large_package_is_built_in_an_image_without_folders_for_it() {
+    if !engine_is_here() {
+        return;
+    }
+    let peer = Peer::new();
+    let bare = format!("{}-bare:1", peer.naming.network_id);
+    let mut made = Command::new("docker")
+        .args(["build", "-q", "-t", &bare, "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let dockerfile = format!("FROM {IMAGE}\nRUN rm -rf /chaincode\n");
+    std::io::Write::write_all(&mut made.stdin.take().unwrap(), dockerfile.as_bytes()).unwrap();
+    assert!(made.wait().unwrap().success());
+    let chaincode = Shell {
+        build: "cp /chaincode/input/src/* /chaincode/output/",
+        ..Shell::runs("wc -c < /usr/local/src/large")
+    };
+    let mut platform = chaincode.platform();
+    platform.plan.image.clone_from(&bare);
+    let endpoint = Endpoint::parse("unix:///var/run/docker.sock", None);
+    let config = DockerConfig::new(endpoint.unwrap().unwrap(), peer.folder.path().join("work"));
+    let vm = DockerVm::new(config, peer.naming.clone(), Arc::new(platform)).unwrap();
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b' ' + (state >> 24) as u8 % 94)
+    });
+    let large: String = noise.take(12_000_000).collect();
+    let mut request = request();
+    request.source.code_package = fake::package(&[("large", &large)]);
+    let started = vm.start(&request).await;
+    docker(&["rmi", "-f", &bare]);
+    assert_eq!(started.unwrap().exit.wait().await.last_lines, ["12000000"]);
+}
+
 /// An engine of the test's own, which may be killed: its socket, its images, its processes.
 struct OwnEngine {
     folder: TempDir,

@@ -11,15 +11,20 @@ mod engine;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use container::fake::{self, FakePlatform};
 use container::{
     BuildPlan, DockerConfig, DockerVm, Endpoint, EngineTls, LogStore, Naming, Phase, PullPolicy, TlsFiles,
     Vm, VmError,
 };
 use engine::{FakeEngine, Reply, Request};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use protos::wire_message;
 use serde_json::{Value, json};
 
@@ -173,6 +178,66 @@ fn as_fabric_and_hardened(engine: &FakeEngine) {
         build.body.windows(2).any(|two| two == [0x1f, 0x8b]),
         "a gzip stream"
     );
+}
+
+/// Engines unpack archives with a reader of their own; what ours does not know must not get there.
+#[tokio::test]
+async fn the_engine_gets_what_was_read_of_a_package_and_not_the_package() {
+    let package = |records: &[(&str, &[u8])]| -> Bytes {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        tar.append_pax_extensions(records.iter().copied()).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o104_755);
+        header.set_uid(7);
+        header.set_size(2);
+        tar.append_data(&mut header, "src/package.json", &b"{}"[..])
+            .unwrap();
+        tar.into_inner().unwrap().finish().unwrap().into()
+    };
+    let engine = FakeEngine::start(NEWEST, obedient());
+    let vm = vm(&engine);
+    let mut source = fake::source("mycc:1.0");
+    source.code_package = package(&[("SCHILY.xattr.security.capability", b"all")]);
+    vm.deploy(&source).await.unwrap();
+    let upload = engine.requests("PUT", "/archive").remove(0);
+    let mut archive = tar::Archive::new(GzDecoder::new(Cursor::new(upload.body)));
+    let mut found = Vec::new();
+    for entry in archive.entries().unwrap().raw(true) {
+        let entry = entry.unwrap();
+        let header = entry.header();
+        let name = entry.path().unwrap().display().to_string();
+        found.push((name, header.mode().unwrap(), header.uid().unwrap()));
+    }
+    let expected = [("src/", 0o755, 0), ("src/package.json", 0o100_755, 0)];
+    assert_eq!(
+        found,
+        expected.map(|(name, mode, uid)| (name.to_owned(), mode, uid))
+    );
+
+    for sparse in ["GNU.sparse.realsize", "GNU.sparse.name"] {
+        source.code_package = package(&[(sparse, b"9999999999")]);
+        let error = wire_message(&vm.deploy(&source).await.unwrap_err());
+        assert!(error.contains("sparse file in a pax record"), "{error}");
+    }
+    assert_eq!(engine.requests("PUT", "/archive").len(), 2, "nothing of those");
+    nothing_is_left(&engine).await;
+}
+
+#[tokio::test]
+async fn a_chaincode_whose_container_name_is_taken_is_refused() {
+    let engine = FakeEngine::start(NEWEST, obedient());
+    let vm = vm(&engine);
+    vm.start(&fake::request("mycc:1-0")).await.unwrap();
+    let error = wire_message(&vm.start(&fake::request("mycc-1:0")).await.unwrap_err());
+    assert!(
+        error.contains("container dev-peer0-mycc-1-0: its name is that of chaincode mycc:1-0, too"),
+        "{error}"
+    );
+    assert_eq!(engine.live(), 1, "the other one goes on");
+    vm.stop("mycc:1-0").await.unwrap();
+    vm.start(&fake::request("mycc-1:0")).await.unwrap();
+    vm.shutdown().await;
+    nothing_is_left(&engine).await;
 }
 
 #[tokio::test]

@@ -74,6 +74,7 @@ pub(crate) fn shown(key: &str, value: &Value) -> String {
 fn masked(key: &str, value: Value) -> Value {
     match value {
         Value::String(text) if is_secret(key) && !text.is_empty() => Value::from(MASK),
+        Value::String(text) => Value::from(without_credentials(&text)),
         Value::Number(_) if is_secret(key) => Value::from(MASK),
         Value::Array(items) => items.into_iter().map(|item| masked(key, item)).collect(),
         Value::Object(tree) => tree
@@ -82,6 +83,25 @@ fn masked(key: &str, value: Value) -> Value {
             .collect(),
         other => other,
     }
+}
+
+/// A text without the user and password of URLs in it, whatever the key is called.
+fn without_credentials(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str("://");
+        let authority = part.split(['/', '?', '#', ',', '|', ' ']).next();
+        let user = authority.and_then(|authority| authority.rfind('@'));
+        match user.and_then(|end| part.get(end..)) {
+            Some(host) => {
+                shown.push_str(MASK);
+                shown.push_str(host);
+            }
+            None => shown.push_str(part),
+        }
+    }
+    shown
 }
 
 fn is_secret(key: &str) -> bool {
@@ -108,5 +128,19 @@ mod tests {
         let expected = json!([{"name": "x", "config": {"authToken": "***", "pin": "***", "url": "u"}}]);
         assert_eq!(printed, expected);
         assert_eq!(shown("peer.id", &json!("jdoe")), "jdoe");
+    }
+
+    #[test]
+    fn credentials_in_urls_are_masked() {
+        for (text, printed) in [
+            ("http://me:s3@npm:4873/a", "http://***@npm:4873/a"),
+            ("https://r.example/@acme", "https://r.example/@acme"),
+            ("https://a,http://s3@b|direct", "https://a,http://***@b|direct"),
+            ("a@b", "a@b"),
+        ] {
+            assert_eq!(shown("chaincode.node.registry", &json!(text)), printed);
+        }
+        let nested = json!([{"config": {"goProxy": "https://me:s3@p"}}]);
+        assert!(!shown("peer.handlers.platforms", &nested).contains("s3"));
     }
 }

@@ -366,11 +366,31 @@ impl Stack<'_> {
         }
     }
 
+    /// Options of a log driver are for that driver: where a layer names another one, those of the files below it are
+    /// left out. Engines refuse options that a driver does not have.
+    fn keep_options_of_log_driver(&mut self) {
+        const DRIVER: &str = "/docker/hostConfig/LogConfig";
+        let mut driver: Option<Value> = None;
+        for layer in self.layers.iter_mut().rev() {
+            let vm = layer.tree.get_mut("vm");
+            let Some(Value::Object(section)) = vm.and_then(|vm| vm.pointer_mut(DRIVER)) else {
+                continue;
+            };
+            let own = section.get("Type").cloned();
+            let of_file = matches!(layer.source, Source::Shipped | Source::File(_));
+            if of_file && driver.is_some() && own != driver {
+                section.remove("Config");
+            }
+            driver = driver.or(own);
+        }
+    }
+
     fn into_config(mut self, file: Option<PathBuf>) -> Result<CoreConfig, LoadError> {
         if !self.invalid.is_empty() {
             return Err(LoadError::Invalid(InvalidValues(self.invalid)));
         }
         self.keep_highest_switches();
+        self.keep_options_of_log_driver();
         let sources: Vec<Source> = self.layers.iter().map(|layer| layer.source.clone()).collect();
         let figment = self.layers.into_iter().fold(Figment::new(), Figment::merge);
         let incomplete = |error| LoadError::Incomplete(Box::new(error));

@@ -9,6 +9,9 @@ use crate::{
     yaml,
 };
 
+/// Each log driver has options of its own, which only the engine knows.
+const LOG_OPTIONS: &str = ".hostConfig.LogConfig.Config";
+
 /// What is found on the way through a layer.
 pub(crate) struct Respelling<'a> {
     pub(crate) source: &'a Source,
@@ -65,7 +68,8 @@ impl<'a> Respelling<'a> {
                 self.wrong(&key, &value, "each key once (they match without regard to case)");
                 continue;
             }
-            let below = if entry.unsupported.is_some() || key == "peer.handlers" {
+            let left = key == "peer.handlers" || key.ends_with(LOG_OPTIONS);
+            let below = if entry.unsupported.is_some() || left {
                 Unknown::Left
             } else {
                 unknown

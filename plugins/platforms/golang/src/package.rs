@@ -1,7 +1,7 @@
 //! Checks code packages, which come from clients and are hostile until then.
 
 use crate::error::PackageError;
-use crate::module::module_name;
+use crate::module::{is_import_path, module_name};
 use plugin_api::packages::{ReadError, is_below, visit};
 use std::io::Read;
 use tar::EntryType;
@@ -16,14 +16,17 @@ const MAX_GO_MOD: u64 = 1 << 20;
 pub(crate) struct Contents {
     /// The module at the root, if there is one.
     pub(crate) module: Option<String>,
-    /// Its dependencies lie in `vendor`.
+    /// The dependencies of the module that is built, at the root or at the package's path, lie in its `vendor`.
     pub(crate) vendored: bool,
 }
 
-/// Checks a tar.gz: only regular files and folders below `src/` and `META-INF/`.
-pub(crate) fn validate(package: &[u8]) -> Result<Contents, PackageError> {
+/// Checks a tar.gz: only regular files and folders below `src/` and `META-INF/`. `path` is what the package says it was
+/// made from.
+pub(crate) fn validate(package: &[u8], path: &str) -> Result<Contents, PackageError> {
     let mut contents = Contents::default();
     let mut vendor = false;
+    let (mut own_module, mut own_vendor) = (false, false);
+    let own = format!("src/{path}/");
     visit::<PackageError>(package, |name, entry| {
         if !is_below(name, &["src", "META-INF"]) {
             return Err(PackageError::IllegalName(name.to_owned()));
@@ -34,6 +37,9 @@ pub(crate) fn validate(package: &[u8]) -> Result<Contents, PackageError> {
             return Err(PackageError::IllegalMode(name.to_owned()));
         }
         vendor |= name.starts_with("src/vendor/");
+        let below = name.strip_prefix(&own).filter(|_| is_import_path(path));
+        own_module |= below == Some("go.mod");
+        own_vendor |= below.is_some_and(|below| below.starts_with("vendor/"));
         if name == "src/go.mod" {
             let mut content = Vec::new();
             entry
@@ -44,7 +50,10 @@ pub(crate) fn validate(package: &[u8]) -> Result<Contents, PackageError> {
         }
         Ok(())
     })?;
-    contents.vendored = vendor && contents.module.is_some();
+    contents.vendored = match contents.module {
+        Some(_) => vendor,
+        None => own_module && own_vendor,
+    };
     Ok(contents)
 }
 
@@ -84,7 +93,7 @@ pub(crate) mod tests {
     }
 
     fn verdict(name: &str, mode: u32, kind: EntryType) -> Result<Contents, String> {
-        validate(&package(&[entry(name, mode, kind, "")])).map_err(|error| error.to_string())
+        validate(&package(&[entry(name, mode, kind, "")]), "").map_err(|error| error.to_string())
     }
 
     #[test]
@@ -119,14 +128,14 @@ pub(crate) mod tests {
         }
         assert!(verdict("src/a", 0o104_755, EntryType::Regular).is_err());
         assert_eq!(
-            validate(b"garbage").unwrap_err().to_string(),
+            validate(b"garbage", "").unwrap_err().to_string(),
             "failure opening codepackage gzip stream: gzip: invalid header"
         );
     }
 
     #[test]
     fn the_module_at_the_root_is_found() {
-        let contents = |files: &[(&str, &str)]| validate(&of_files(files)).unwrap();
+        let contents = |files: &[(&str, &str)]| validate(&of_files(files), "a").unwrap();
         let module = ("src/go.mod", "module example.com/kv\n");
         assert_eq!(contents(&[module]).module.as_deref(), Some("example.com/kv"));
         assert!(!contents(&[module]).vendored);
@@ -134,5 +143,9 @@ pub(crate) mod tests {
         let gopath = contents(&[("src/a/go.mod", "module a"), ("src/vendor/a.go", "")]);
         assert_eq!(gopath, Contents::default());
         assert_eq!(contents(&[("src/go.mod", "garbage")]).module.as_deref(), Some(""));
+        let below = contents(&[("src/a/go.mod", "module a"), ("src/a/vendor/modules.txt", "")]);
+        assert!(below.vendored && below.module.is_none(), "the module at the path");
+        let elsewhere = [("src/a/go.mod", "module a"), ("src/b/vendor/modules.txt", "")];
+        assert!(!contents(&elsewhere).vendored);
     }
 }

@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn names(package: &[u8]) -> Vec<String> {
-        validate(package).unwrap();
+        validate(package, "").unwrap();
         let mut names = Vec::new();
         visit::<ReadError>(package, |name, _| {
             names.push(name.to_owned());

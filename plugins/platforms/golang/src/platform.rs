@@ -47,11 +47,11 @@ impl Platform for Golang {
     }
 
     fn validate_deployment_spec(&self, spec: &[u8]) -> Result<()> {
-        let package = deployment_spec(spec)?.code_package;
-        if package.is_empty() {
+        let spec = deployment_spec(spec)?;
+        if spec.code_package.is_empty() {
             return Ok(());
         }
-        match package::validate(&package) {
+        match package::validate(&spec.code_package, spec.path()) {
             Ok(_) => Ok(()),
             Err(error) => Err(failed(&error)),
         }
@@ -72,7 +72,7 @@ impl Platform for Golang {
         let spec = deployment_spec(spec)?;
         let contents = match spec.code_package.is_empty() {
             true => Contents::default(),
-            false => package::validate(&spec.code_package).map_err(|error| failed(&error))?,
+            false => package::validate(&spec.code_package, spec.path()).map_err(|error| failed(&error))?,
         };
         build::plan(&self.options, &contents, spec.path()).map_err(|error| failed(&error))
     }

@@ -96,3 +96,21 @@ async fn a_reader_that_goes_away_ends_the_producer() {
     drop(context);
     ended.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_package_is_archived_as_what_was_read() {
+    let package = crate::fake::package(&[("package.json", "{}"), ("lib/index.js", "1")]);
+    let make = |package: &Bytes| package_archive(package.clone(), UnpackLimits::default());
+    let bytes = read(make(&package)).await.unwrap();
+    let names: Vec<String> = entries(&bytes).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        ["src/", "src/package.json", "src/lib/", "src/lib/index.js"]
+    );
+    assert_eq!(bytes, read(make(&package)).await.unwrap());
+    let error = read(make(&Bytes::from_static(b"garbage"))).await.unwrap_err();
+    assert!(
+        wire_message(&error).starts_with("failure opening codepackage"),
+        "{error}"
+    );
+}

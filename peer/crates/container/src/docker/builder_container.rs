@@ -1,13 +1,15 @@
 //! The container that a build runs in: package in, command run, result out, and gone in every case.
 
+use std::io;
 use std::sync::Arc;
 
-use bollard::body_full;
+use bollard::body_try_stream;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder,
 };
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 
@@ -18,6 +20,8 @@ use super::error::DockerError;
 use super::host_config::{builder_host_config, has_readable_logs, host_config};
 use super::images::{Builder, Job, user};
 use super::labels::Role;
+use super::upload::{streamed, whole};
+use crate::build_context::package_archive;
 use crate::output::Output;
 use crate::stage::Stage;
 
@@ -136,16 +140,15 @@ impl<'a> BuilderContainer<'a> {
 
     async fn upload(&self, job: &Job) -> Result<(), DockerError> {
         let action = "Error uploading input to container";
-        let package = job.source.code_package.clone();
-        let uploaded = self.upload_to(INPUT, package.clone()).await;
+        let uploaded = self.upload_package(job).await;
         match uploaded {
             // Fabric's images have the folders, others need not
             Err(error) if error.is_not_found() => {
                 let folders = ["chaincode", "chaincode/input", "chaincode/output"];
                 let folders =
                     folder_archive(&folders).map_err(|error| DockerError::context(action, error))?;
-                self.upload_to("/", folders.into()).await?;
-                self.upload_to(INPUT, package).await?;
+                self.upload_to("/", whole(folders)).await?;
+                self.upload_package(job).await?;
             }
             uploaded => uploaded?,
         }
@@ -160,18 +163,32 @@ impl<'a> BuilderContainer<'a> {
         let owner = Owner::of_image(&user(&image));
         let files =
             plan_archive(&job.plan.files, owner).map_err(|error| DockerError::context(action, error))?;
-        self.upload_to(INPUT, files.into()).await
+        self.upload_to(INPUT, whole(files)).await
     }
 
-    async fn upload_to(&self, folder: &str, archive: bytes::Bytes) -> Result<(), DockerError> {
-        if archive.is_empty() {
+    /// The engine never sees the package itself.
+    async fn upload_package(&self, job: &Job) -> Result<(), DockerError> {
+        let package = job.source.code_package.clone();
+        if package.is_empty() {
             return Ok(());
         }
+        let archive = package_archive(package, self.builder.config.unpack);
+        let (archive, broken) = streamed(archive);
+        let uploaded = self.upload_to(INPUT, archive).await;
+        broken.or("Error uploading input to container", uploaded)
+    }
+
+    async fn upload_to(
+        &self,
+        folder: &str,
+        archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Result<(), DockerError> {
         let options = UploadToContainerOptionsBuilder::new().path(folder).build();
-        let upload =
-            self.session
-                .docker()
-                .upload_to_container(self.guard.id(), Some(options), body_full(archive));
+        let upload = self.session.docker().upload_to_container(
+            self.guard.id(),
+            Some(options),
+            body_try_stream(archive),
+        );
         self.session
             .call(
                 "Error uploading input to container",

@@ -27,6 +27,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 const LOOKS: usize = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+/// How often an engine that broke off is asked again how a container fares, and the pause between.
+const ASK_AGAIN: usize = 5;
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// A container that goes away with its guard, whatever happened to the work that made it.
 pub(super) struct Guard {
     session: Session,
@@ -147,6 +151,26 @@ pub(super) async fn wait_for_exit(
         signal: (129..=192).contains(&code).then(|| code.saturating_sub(128)),
         ..ExitInfo::default()
     })
+}
+
+/// Waits for the end of a chaincode's container, also across an engine that is restarted. An engine that stays away
+/// takes its containers with it, as far as the peer is concerned; the chaincode's stream tells for sure.
+pub(super) async fn exit_of(session: &Session, container: &str) -> ExitInfo {
+    for _ in 0..ASK_AGAIN {
+        match wait_for_exit(session, container, "wait for container").await {
+            Ok(exit) => return exit,
+            Err(error) if error.is_not_found() => return ExitInfo::default(),
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), container, "asking again for the end of a container");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    tracing::warn!(
+        container,
+        "the engine does not tell how a container fares; it counts as ended"
+    );
+    ExitInfo::default()
 }
 
 /// What the engine remembers of a container that has ended.

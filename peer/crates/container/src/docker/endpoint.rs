@@ -34,6 +34,9 @@ pub enum EndpointError {
     /// Another scheme, or no address.
     #[error("vm.endpoint {0:?} is none of unix://PATH, tcp://HOST:PORT")]
     Unknown(String),
+    /// It says that TLS is spoken, and nothing says with what.
+    #[error("vm.endpoint {0:?} needs vm.docker.tls.enabled, with ca, cert and key")]
+    NoTls(String),
     /// TLS over a socket file.
     #[error("vm.docker.tls.enabled needs a tcp:// endpoint, found {0}")]
     TlsOnSocket(String),
@@ -64,8 +67,10 @@ impl Endpoint {
         if configured.is_empty() {
             return Ok(None);
         }
-        let (scheme, rest) = configured.split_once("://").ok_or_else(unknown)?;
+        // without a scheme it is a port, as for Fabric's client
+        let (scheme, rest) = configured.split_once("://").unwrap_or(("tcp", configured));
         match scheme {
+            "https" if tls.is_none() => Err(EndpointError::NoTls(configured.to_owned())),
             "unix" if tls.is_some() => Err(EndpointError::TlsOnSocket(configured.to_owned())),
             "unix" if rest.starts_with('/') => Ok(Some(Self::Unix(PathBuf::from(rest)))),
             "tcp" | "http" | "https" => {
@@ -126,14 +131,16 @@ mod tests {
         let shown = |text: &str| Endpoint::parse(text, None).unwrap().unwrap().to_string();
         assert_eq!(shown("unix:///run/d.sock"), "unix:///run/d.sock");
         assert_eq!(shown("tcp://engine:2375"), "tcp://engine:2375");
-        assert_eq!(shown("https://[::1]:2376/"), "tcp://[::1]:2376");
+        assert_eq!(shown("http://[::1]:2375/"), "tcp://[::1]:2375");
+        assert_eq!(shown("engine:2375"), "tcp://engine:2375");
         assert_eq!(Endpoint::parse("", None), Ok(None));
         let secured = Endpoint::parse("tcp://engine:2376", Some(tls()))
             .unwrap()
             .unwrap();
         assert_eq!(secured, Endpoint::Tcp("engine:2376".into(), Some(tls())));
         for wrong in [
-            "engine:2375",
+            "engine",
+            "/run/d.sock",
             "ssh://engine",
             "unix://relative",
             "tcp://engine",
@@ -146,6 +153,10 @@ mod tests {
                 format!("vm.endpoint {wrong:?} is none of unix://PATH, tcp://HOST:PORT")
             );
         }
+        assert!(matches!(
+            Endpoint::parse("https://engine:2376", None),
+            Err(EndpointError::NoTls(_))
+        ));
         assert!(matches!(
             Endpoint::parse("unix:///run/d.sock", Some(tls())),
             Err(EndpointError::TlsOnSocket(_))

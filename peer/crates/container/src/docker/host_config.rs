@@ -51,7 +51,26 @@ struct Settings {
 #[serde(rename_all = "PascalCase", default)]
 struct LogConfig {
     r#type: Option<String>,
-    config: Option<HashMap<String, String>>,
+    config: Option<HashMap<String, LogOption>>,
+}
+
+/// The engine takes texts alone; people also write numbers and flags.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum LogOption {
+    Text(String),
+    Number(serde_json::Number),
+    Flag(bool),
+}
+
+impl LogOption {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
+        }
+    }
 }
 
 /// Drivers whose output the engine can read back.
@@ -119,7 +138,10 @@ impl From<Settings> for HostConfig {
             uts_mode: text(settings.uts_mode),
             log_config: settings.log_config.map(|log| HostConfigLogConfig {
                 typ: log.r#type,
-                config: log.config,
+                config: log.config.map(|options| {
+                    let text = |(name, option): (String, LogOption)| (name, option.text());
+                    options.into_iter().map(text).collect()
+                }),
             }),
             readonly_rootfs: settings.readonly_rootfs,
             security_opt: settings.security_opt,
@@ -217,6 +239,17 @@ mod tests {
         );
         let open = builder_host_config(&host_config(&json!({}), None).unwrap());
         assert_eq!(sent(&open), json!({"NetworkMode": "host"}));
+    }
+
+    #[test]
+    fn options_of_log_drivers_may_be_numbers_and_flags() {
+        let log =
+            json!({"Type": "syslog", "Config": {"syslog-address": "udp://l:514", "max-file": 5, "x": true}});
+        let host = sent(&host_config(&json!({"LogConfig": log}), None).unwrap());
+        let expected = json!({"syslog-address": "udp://l:514", "max-file": "5", "x": "true"});
+        assert_eq!(host["LogConfig"]["Config"], expected);
+        let list = json!({"LogConfig": {"Config": {"a": []}}});
+        assert!(host_config(&list, None).is_err());
     }
 
     #[test]

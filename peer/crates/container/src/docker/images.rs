@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{BuildImageOptionsBuilder, RemoveImageOptionsBuilder};
-use futures::TryStreamExt;
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -19,7 +17,8 @@ use super::error::DockerError;
 use super::host_config::host_config;
 use super::labels::{BUILD, Labels};
 use super::pull::{PullPolicy, Puller, base_images};
-use crate::build_context::{ContextError, build_context};
+use super::upload::streamed;
+use crate::build_context::build_context;
 use crate::build_hash::build_hash;
 use crate::dockerfile::generate_dockerfile;
 use crate::error::{Phase, VmError};
@@ -272,14 +271,7 @@ impl Builder {
         let context = build_context(job.dockerfile.clone(), move |writer| {
             writer.add_file(BINARY_PACKAGE, &package)
         });
-        // an error of the context ends the upload; the client then only knows that its body failed
-        let broken: Arc<Mutex<Option<ContextError>>> = Arc::default();
-        let keep = Arc::clone(&broken);
-        let body = context.map_err(move |error| {
-            let told = std::io::Error::other(error.to_string());
-            *keep.lock() = Some(error);
-            told
-        });
+        let (body, broken) = streamed(context);
         let answers =
             session
                 .docker()
@@ -293,10 +285,7 @@ impl Builder {
                 }
             })
             .await;
-        match (broken.lock().take(), built) {
-            (Some(error), _) => Err(DockerError::context(action, error)),
-            (None, built) => built,
-        }
+        broken.or(action, built)
     }
 
     async fn find(&self, session: &Session, name: &str) -> Result<Option<ImageInspect>, DockerError> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
@@ -19,22 +18,18 @@ use tokio::sync::watch;
 use super::archive::{Owner, TLS_FOLDER, tls_archive};
 use super::config::DockerConfig;
 use super::container::{
-    Chain, Guard, OutputReader, START_KEY, ran_out_of_memory, read_output, remove, wait_for_exit,
+    Chain, Guard, OutputReader, START_KEY, exit_of, ran_out_of_memory, read_output, remove,
 };
 use super::engine::{SHORT, Session};
 use super::error::DockerError;
 use super::host_config::{has_readable_logs, host_config};
 use super::images::Image;
-use super::labels::{Labels, Role};
+use super::labels::{CHAINCODE, Labels, Role};
 use crate::container_command::{TlsPaths, chaincode_env, container_args, launch_args};
 use crate::error::{Phase, VmError};
 use crate::naming::Naming;
 use crate::output::{Output, Stream};
-use crate::vm::{ExitInfo, ExitWatch, StartRequest, Started};
-
-/// How often an engine that broke off is asked again how a container fares, and the pause between.
-const ASK_AGAIN: usize = 5;
-const PAUSE: Duration = Duration::from_secs(2);
+use crate::vm::{ExitWatch, StartRequest, Started};
 
 type IdLocks = Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>;
 
@@ -155,6 +150,18 @@ impl Instances {
             return Err(DockerError::Refused {
                 action: format!("container {name}"),
                 message: "it belongs to another peer: give each peer of an engine its own peer.id".to_owned(),
+                status: None,
+                last_lines: Vec::new(),
+            });
+        }
+        let whose = labels.get(CHAINCODE).filter(|other| other.as_str() != id);
+        if let Some(other) = whose.filter(|other| self.is_running(other)) {
+            return Err(DockerError::Refused {
+                action: format!("container {name}"),
+                message: format!(
+                    "its name is that of chaincode {other}, too, which runs in it: choose a name or version that differs \
+                     in more than punctuation"
+                ),
                 status: None,
                 last_lines: Vec::new(),
             });
@@ -384,24 +391,4 @@ impl From<StartError> for VmError {
             StartError::NoSuchImage(error) | StartError::Other(error) => error,
         }
     }
-}
-
-/// Waits for the end of a chaincode's container, also across an engine that is restarted. An engine that stays away
-/// takes its containers with it, as far as the peer is concerned; the chaincode's stream tells for sure.
-async fn exit_of(session: &Session, container: &str) -> ExitInfo {
-    for _ in 0..ASK_AGAIN {
-        match wait_for_exit(session, container, "wait for container").await {
-            Ok(exit) => return exit,
-            Err(error) if error.is_not_found() => return ExitInfo::default(),
-            Err(error) => {
-                tracing::debug!(error = %Chain(&error), container, "asking again for the end of a container");
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-    }
-    tracing::warn!(
-        container,
-        "the engine does not tell how a container fares; it counts as ended"
-    );
-    ExitInfo::default()
 }

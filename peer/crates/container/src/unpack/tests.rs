@@ -1,22 +1,24 @@
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use protos::wire_message;
 use tar::{Builder, Header};
 
 use super::*;
 
-type Tar = Builder<GzEncoder<Vec<u8>>>;
+pub(super) type Tar = Builder<GzEncoder<Vec<u8>>>;
 
-fn package(fill: impl FnOnce(&mut Tar)) -> Vec<u8> {
+pub(super) fn package(fill: impl FnOnce(&mut Tar)) -> Vec<u8> {
     let mut tar = Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
     fill(&mut tar);
     tar.into_inner().unwrap().finish().unwrap()
 }
 
 /// Writes the name into the header as it is: the crate's own setters refuse hostile names.
-fn put(tar: &mut Tar, name: &str, kind: EntryType, mode: u32, content: &[u8]) {
+pub(super) fn put(tar: &mut Tar, name: &str, kind: EntryType, mode: u32, content: &[u8]) {
     let mut header = Header::new_gnu();
     header
         .as_old_mut()
@@ -34,11 +36,11 @@ fn put(tar: &mut Tar, name: &str, kind: EntryType, mode: u32, content: &[u8]) {
     tar.append(&header, content).unwrap();
 }
 
-fn file(tar: &mut Tar, name: &str, content: &[u8]) {
+pub(super) fn file(tar: &mut Tar, name: &str, content: &[u8]) {
     put(tar, name, EntryType::Regular, 0o100644, content);
 }
 
-fn small() -> UnpackLimits {
+pub(super) fn small() -> UnpackLimits {
     UnpackLimits {
         entries: 5,
         file_bytes: 1 << 20,
@@ -246,5 +248,78 @@ fn broken_packages_are_errors() {
             matches!(result, Err(UnpackError::Read(..) | UnpackError::Gzip(_))),
             "{cut}: {result:?}"
         );
+    }
+}
+
+/// Whoever else reads the archive takes all members of a gzip stream, and takes no more for the end of one.
+#[test]
+fn nothing_hides_behind_the_first_member_of_a_gzip_stream() {
+    let whole = {
+        let bytes = package(|tar| {
+            file(tar, "src/a", b"1");
+            file(tar, "src/b", b"2");
+        });
+        let mut tar = Vec::new();
+        GzDecoder::new(bytes.as_slice()).read_to_end(&mut tar).unwrap();
+        tar
+    };
+    let member = |bytes: &[u8]| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        io::Write::write_all(&mut gzip, bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    let (first, second) = whole.split_at(1024);
+    let both = [member(first), member(second)].concat();
+    let target = tempfile::tempdir().unwrap();
+    unpack(&both, target.path(), &small()).unwrap();
+    assert_eq!(fs::read(target.path().join("src/b")).unwrap(), b"2");
+
+    let evil = package(|tar| put(tar, "src/evil", EntryType::Symlink, 0o644, b""));
+    assert!(refused(&[member(first), evil].concat()).starts_with("illegal file type detected"));
+    let bomb = member(&vec![0; 9 << 20]);
+    assert!(refused(&[both.clone(), bomb].concat()).starts_with("the package unpacks to more than"));
+    assert!(refused(&[both.as_slice(), b"rest"].concat()).starts_with("reading the package failed after"));
+}
+
+#[test]
+fn an_entry_has_one_name_and_the_size_that_it_says() {
+    let long = |tar: &mut Tar, name: &[u8]| put(tar, "long", EntryType::GNULongName, 0, name);
+    let pax = |tar: &mut Tar, key: &str, value: &[u8]| {
+        tar.append_pax_extensions([(key, value)]).unwrap();
+    };
+    let twice = [
+        package(|tar| {
+            long(tar, b"src/one\0");
+            pax(tar, "path", b"src/two");
+            file(tar, "src/three", b"x");
+        }),
+        package(|tar| {
+            pax(tar, "path", b"src/two");
+            long(tar, b"src/one\0");
+            file(tar, "src/three", b"x");
+        }),
+    ];
+    for bytes in twice {
+        assert!(refused(&bytes).ends_with("occurs twice in the package"));
+    }
+    // a record without a name leaves the name alone
+    let named = package(|tar| {
+        long(tar, b"src/one\0");
+        pax(tar, "comment", b"x");
+        file(tar, "src/three", b"x");
+    });
+    let target = tempfile::tempdir().unwrap();
+    unpack(&named, target.path(), &small()).unwrap();
+    assert!(target.path().join("src/one").exists());
+    for (key, value) in [
+        ("GNU.sparse.name", "src/other"),
+        ("GNU.sparse.realsize", "9999999999"),
+        ("GNU.sparse.size", "9999999999"),
+    ] {
+        let text = refused(&package(|tar| {
+            pax(tar, key, value.as_bytes());
+            file(tar, "src/small", b"x");
+        }));
+        assert!(text.ends_with("sparse file in a pax record"), "{text}");
     }
 }

@@ -427,6 +427,7 @@ async fn read_request(stream: &mut impl Connection) -> Option<Request> {
                 return None;
             }
         }
+        body = without_chunks(&body);
     }
     let mut words = head.split(' ');
     let method = words.next()?.to_owned();
@@ -450,6 +451,16 @@ async fn read_request(stream: &mut impl Connection) -> Option<Request> {
             .map(|text| login(&text)),
         body,
     })
+}
+
+fn without_chunks(mut body: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(line) = body.windows(2).position(|two| two == b"\r\n") {
+        let size = usize::from_str_radix(std::str::from_utf8(&body[..line]).unwrap(), 16).unwrap();
+        whole.extend(&body[line + 2..line + 2 + size]);
+        body = &body[line + 2 + size + 2..];
+    }
+    whole
 }
 
 fn login(header: &str) -> Value {

@@ -540,3 +540,33 @@ fn programs_that_the_peer_starts_get_only_what_describes_the_machine() {
     let expected = [("PATH", "/p"), ("TZ", "UTC")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(given.load().machine_variables(), expected);
 }
+
+/// Engines refuse options that a log driver does not have, and the shipped ones are those of json-file.
+#[test]
+fn a_log_driver_gets_its_own_options_and_no_others() {
+    let log_config = |given: Given| given.load().vm.docker.host_config["LogConfig"].clone();
+    let stated = |text: &str| {
+        log_config(Given::file(&format!(
+            "vm: {{docker: {{hostConfig: {{LogConfig: {text}}}}}}}"
+        )))
+    };
+    let shipped = json!({"max-size": "50m", "max-file": "5"});
+    assert_eq!(stated("{Type: json-file}")["Config"], shipped);
+    assert_eq!(stated("{Config: {max-size: 1m}}")["Config"]["max-file"], "5");
+    assert_eq!(stated("{Type: journald}"), json!({"Type": "journald"}));
+    assert_eq!(
+        stated("{type: syslog, config: {syslog-address: 'udp://l:514', tag: cc}}"),
+        json!({"Type": "syslog", "Config": {"syslog-address": "udp://l:514", "tag": "cc"}})
+    );
+    let by_variable =
+        Given::file("vm: {docker: {hostConfig: {LogConfig: {Type: local, Config: {max-size: 1m}}}}}")
+            .variable("CORE_VM_DOCKER_HOSTCONFIG_LOGCONFIG_TYPE", "none");
+    assert_eq!(log_config(by_variable), json!({"Type": "none"}));
+    let both = Given::nothing()
+        .variable("CORE_VM_DOCKER_HOSTCONFIG_LOGCONFIG_TYPE", "local")
+        .variable("CORE_VM_DOCKER_HOSTCONFIG_LOGCONFIG_CONFIG_MAX-SIZE", "2m");
+    assert_eq!(
+        log_config(both),
+        json!({"Type": "local", "Config": {"max-size": "2m"}})
+    );
+}

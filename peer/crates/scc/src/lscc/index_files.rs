@@ -1,16 +1,14 @@
 //! Index files for a document database inside a code package (Fabric internal/ccmetadata). They must be right,
 //! although the state database of this peer has no use for them: other peers of the channel have.
 
-use std::io::Read;
+use std::io::{self, Read};
 
-use bytes::{Buf, Bytes};
-use flate2::read::GzDecoder;
+use bytes::Bytes;
+use container::{PackageTarget, UnpackError, UnpackLimits, read_package};
 use serde_json::{Map, Value};
 
 /// Where files for the state database are.
 const STATEDB: &str = "META-INF/statedb/";
-/// Most bytes of a code package that are looked through once unpacked: what a build may unpack is limited alike.
-const MAX_UNPACKED: u64 = 2 * 1024 * 1024 * 1024;
 /// Largest index file; real ones have some hundred bytes.
 const MAX_INDEX: u64 = 1024 * 1024;
 
@@ -18,7 +16,7 @@ const MAX_INDEX: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IndexError {
     #[error("could not read code package")]
-    Package(#[source] std::io::Error),
+    Package(#[source] UnpackError),
     #[error("metadata file path or name is not supported: {0}")]
     Place(String),
     #[error("Index metadata file [{0}] is too large")]
@@ -29,30 +27,46 @@ pub(crate) enum IndexError {
     Definition { file: String, reason: String },
 }
 
-/// Checks every file below `META-INF/statedb` of a code package.
+/// Checks every file below `META-INF/statedb` of a code package, which is read as builds read it.
 pub(super) fn check(code_package: &Bytes) -> Result<(), IndexError> {
     if code_package.is_empty() {
         return Ok(());
     }
-    let unpacked = GzDecoder::new(code_package.clone().reader()).take(MAX_UNPACKED);
-    let mut archive = tar::Archive::new(unpacked);
-    for entry in archive.entries().map_err(IndexError::Package)? {
-        let mut entry = entry.map_err(IndexError::Package)?;
-        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !entry.header().entry_type().is_file() || !path.starts_with(STATEDB) {
-            continue;
-        }
-        if !is_index_place(&path) {
-            return Err(IndexError::Place(path));
-        }
-        if entry.size() > MAX_INDEX {
-            return Err(IndexError::TooLarge(path));
-        }
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content).map_err(IndexError::Package)?;
-        check_index(path, &content)?;
+    let mut files = IndexFiles(None);
+    let read = read_package(code_package, &mut files, &UnpackLimits::default());
+    match files.0 {
+        Some(fault) => Err(fault),
+        None => read.map_err(IndexError::Package),
     }
-    Ok(())
+}
+
+/// The first fault that was found.
+struct IndexFiles(Option<IndexError>);
+
+impl PackageTarget for IndexFiles {
+    fn folder(&mut self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn file(&mut self, name: &str, size: u64, _: bool, content: &mut dyn Read) -> io::Result<()> {
+        if !name.starts_with(STATEDB) {
+            return Ok(());
+        }
+        let fault = if !is_index_place(name) {
+            IndexError::Place(name.to_owned())
+        } else if size > MAX_INDEX {
+            IndexError::TooLarge(name.to_owned())
+        } else {
+            let mut text = Vec::new();
+            content.read_to_end(&mut text)?;
+            match check_index(name.to_owned(), &text) {
+                Ok(()) => return Ok(()),
+                Err(fault) => fault,
+            }
+        };
+        self.0 = Some(fault);
+        Err(io::ErrorKind::InvalidData.into())
+    }
 }
 
 /// `couchdb/indexes/<file>.json` or `couchdb/collections/<collection>/indexes/<file>.json`.
@@ -185,6 +199,21 @@ mod tests {
         ] {
             assert!(check(&package(place, bad)).is_err(), "{bad}");
         }
+    }
+
+    /// A name of a gigabyte is a few megabytes of gzip.
+    #[test]
+    fn a_package_that_is_none_costs_no_memory() {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(2 << 20);
+        header.set_cksum();
+        tar.append(&header, io::repeat(b'a').take(2 << 20)).unwrap();
+        let package: Bytes = tar.into_inner().unwrap().finish().unwrap().into();
+        let error = check(&package).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.ends_with("is larger than 16384 bytes"), "{cause}");
     }
 
     #[test]

@@ -47,7 +47,14 @@ impl Installer {
             return error(wire_message(&*reason));
         }
         let kept = package.clone();
-        let outcome = blocking(move || core.keep(kept)).await;
+        let outcome = blocking(move || match index_files::check(kept.code_package()) {
+            Ok(()) => core.keep(kept),
+            Err(reason) => error(format!(
+                "invalid state database artifact: {}",
+                wire_message(&reason)
+            )),
+        })
+        .await;
         match &self.builder {
             Some(builder) if outcome.response.status == SUCCESS => {
                 self.built(builder.as_ref(), &package, (outcome, deadline)).await
@@ -116,12 +123,6 @@ impl Core {
                 id.name
             )));
         }
-        index_files::check(package.code_package()).map_err(|reason| {
-            LsccError::Refused(format!(
-                "invalid state database artifact: {}",
-                wire_message(&reason)
-            ))
-        })?;
         Ok(package)
     }
 
