@@ -34,24 +34,27 @@ fn main() -> ExitCode {
         Err(error) => return failed(&format!("could not start the runtime: {error}")),
     };
     let code = match runtime.block_on(run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
-            let code = failed(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error)));
-            if error.is::<Wanting>() {
-                ExitCode::from(WANTING)
-            } else {
-                code
-            }
+            say(&protos::wire_message(AsRef::<dyn StdError>::as_ref(&error)));
+            if error.is::<Wanting>() { WANTING } else { 1 }
         }
     };
     runtime.shutdown_timeout(LAST_GRACE);
-    code
+    if handlers::linker_hangs() {
+        handlers::exit_now(code);
+    }
+    ExitCode::from(code)
+}
+
+fn failed(why: &str) -> ExitCode {
+    say(why);
+    ExitCode::FAILURE
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command")]
-fn failed(why: &str) -> ExitCode {
+fn say(why: &str) {
     eprintln!("Error: {why}");
-    ExitCode::FAILURE
 }
 
 async fn run(cli: Cli) -> anyhow::Result<()> {

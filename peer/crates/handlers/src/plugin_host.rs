@@ -14,6 +14,7 @@ mod way;
 
 pub(crate) use file::PluginFile;
 pub(crate) use image::Mapped;
+pub use library::linker_hangs;
 pub(crate) use library::{Library, Policy, check_note};
 pub(crate) use metadata::Metadata;
 pub(crate) use place::PluginDirs;

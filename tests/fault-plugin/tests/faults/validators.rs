@@ -1,6 +1,6 @@
 //! Faulty validation plugins: a block stops, nobody guesses a verdict.
 
-use crate::harness::{LIBRARY, load, stats};
+use crate::harness::{LIBRARY, library_dir, load, stats};
 use bytes::Bytes;
 use handlers::{JudgedAction, Registry, Signed, ValidateError, Verdict};
 use serde_json::json;
@@ -91,11 +91,14 @@ impl JudgedAction for Action {
     }
 }
 
-fn registry(mode: &str, executor: &str) -> Registry {
-    let entry = json!({
+fn entry(mode: &str, executor: &str) -> serde_json::Value {
+    json!({
         "name": "Fault", "library": LIBRARY, "config": {"mode": mode}, "executor": executor, "timeoutMs": 50,
-    });
-    load(json!({ "validators": { "special": entry } })).unwrap()
+    })
+}
+
+fn registry(mode: &str, executor: &str) -> Registry {
+    load(json!({ "validators": { "special": entry(mode, executor) } })).unwrap()
 }
 
 fn judge(registry: &Registry) -> Result<Verdict, ValidateError> {
@@ -147,6 +150,23 @@ fn one_that_hangs_ends_at_its_deadline() {
         "validation plugin special did not answer in time"
     );
     assert_eq!((stats(&registry).timeouts, stats(&registry).stuck), (1, 1));
+}
+
+#[test]
+fn a_reload_is_the_way_back_for_one_that_has_no_thread_left() {
+    let registry = registry("block", "isolated");
+    let late = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..16).map(|_| scope.spawn(|| judge(&registry))).collect();
+        calls.into_iter().all(|call| call.join().unwrap().is_err())
+    });
+    assert!(late);
+    let refused = judge(&registry).unwrap_err().to_string();
+    assert!(refused.contains("has no thread left"), "{refused}");
+    let same = json!({ "validators": { "special": entry("block", "isolated") } });
+    let same = serde_json::from_value(same).unwrap();
+    registry.reload(&same, &[library_dir()]).unwrap();
+    let asked = judge(&registry).unwrap_err().to_string();
+    assert!(asked.contains("did not answer in time"), "{asked}");
 }
 
 #[test]
