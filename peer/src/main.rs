@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     if handlers::is_mapping() {
         // whether anybody still reads it does not matter
         std::io::stdout().flush().ok();
-        handlers::leave(code);
+        handlers::exit_now(code);
     }
     ExitCode::from(code)
 }

@@ -200,6 +200,36 @@ async fn only_an_admin_may_and_only_what_was_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_eavesdropper_sends_again_is_not_obeyed_again() {
+    let folder = tempfile::tempdir().expect("folder");
+    let harness = start(folder.path()).await;
+    let envelope = plugin_admin::signed(reload(), harness.network.admin().signer()).expect("signs");
+    let mut client = PluginAdminClient::new(harness.network.admin_client().peer().channel());
+    client.reload(envelope.clone()).await.expect("the admin's own");
+    assert_eq!(generation(&harness), 2);
+    write(folder.path(), &json!([]));
+    let again = send(&harness, envelope).await;
+    assert_eq!(again.code(), tonic::Code::AlreadyExists, "{again}");
+    assert_eq!(generation(&harness), 2);
+    assert_eq!(harness.network.node().registry().current().auth.names(), "first");
+}
+
+/// An editor that empties a file before it writes it must not switch the filters off.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_or_missing_file_does_not_bring_the_defaults() {
+    let folder = tempfile::tempdir().expect("folder");
+    let harness = start(folder.path()).await;
+    let envelope = || plugin_admin::signed(reload(), harness.network.admin().signer()).expect("signs");
+    fs::write(folder.path().join("core.yaml"), "").expect("written");
+    let status = send(&harness, envelope()).await;
+    assert!(status.message().contains("is empty"), "{status}");
+    fs::remove_file(folder.path().join("core.yaml")).expect("removed");
+    let status = send(&harness, envelope()).await;
+    assert!(status.message().contains("no core.yaml in"), "{status}");
+    assert_eq!(generation(&harness), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn clients_notice_nothing_of_many_reloads() {
     let folder = tempfile::tempdir().expect("folder");
     let harness = Arc::new(start(folder.path()).await);

@@ -1,16 +1,18 @@
 //! `fabricpeer.PluginAdmin`: looking at the plugins of a running peer, and exchanging them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use handlers::{Explained, PluginInfo, PluginStats, Question};
 use msp::{LocalMsp, LocalPolicy};
+use parking_lot::Mutex;
 use prost::Message;
 use protos::common::{Envelope, HeaderType};
 use protos::plugin_admin::plugin_admin_server::{PluginAdmin, PluginAdminServer};
 use protos::plugin_admin::plugin_request::Request as Operation;
 use protos::plugin_admin::{ExplainPlugins, PluginReply, PluginRequest};
-use protos::{UnpackedEnvelope, now_timestamp, wire_message};
+use protos::{UnpackedEnvelope, now_timestamp, sha256, wire_message};
 use serde::Serialize;
 use tonic::{Request, Response, Status};
 
@@ -18,6 +20,8 @@ use crate::node::reloading::Reloader;
 
 /// Largest request: an envelope with a certificate.
 const MAX_REQUEST: usize = 64 * 1024;
+/// Most requests that are obeyed within one time window: each is remembered as long as it lasts.
+const MAX_OBEYED: usize = 4096;
 
 /// What runs, as JSON.
 #[derive(Debug, Serialize)]
@@ -45,6 +49,31 @@ pub struct PluginAdminService {
     reloader: Reloader,
     local_msp: Arc<LocalMsp>,
     time_window: Duration,
+    obeyed: Obeyed,
+}
+
+/// The requests that were obeyed, by the hash of what was signed, and until when their timestamps are within the window, in
+/// seconds since 1970. Whoever has heard one must not have it obeyed again: a configuration that is being written would
+/// come into force. A peer that has been restarted, and others of the organisation, have not seen it.
+#[derive(Default)]
+struct Obeyed(Mutex<BTreeMap<[u8; 32], i64>>);
+
+impl Obeyed {
+    fn remember(&self, signed: &[u8], until: i64, now: i64) -> Result<(), Status> {
+        let mut obeyed = self.0.lock();
+        obeyed.retain(|_, until| *until >= now);
+        if obeyed.len() >= MAX_OBEYED {
+            return Err(Status::resource_exhausted(
+                "too many administrative requests, try again later",
+            ));
+        }
+        match obeyed.insert(sha256(&[signed]), until) {
+            None => Ok(()),
+            Some(_) => Err(Status::already_exists(
+                "this signed request was obeyed before: sign another one",
+            )),
+        }
+    }
 }
 
 impl PluginAdminService {
@@ -60,12 +89,12 @@ impl PluginAdminService {
             reloader,
             local_msp,
             time_window,
+            obeyed: Obeyed::default(),
         })
         .max_decoding_message_size(MAX_REQUEST)
     }
 
-    /// What an admin asks for. A request that somebody has heard and sends again within the window does what it did:
-    /// it reads, or it puts in force what the configuration says.
+    /// What an admin asks for, once.
     fn authenticated(&self, request: Request<Envelope>) -> Result<Operation, Status> {
         let envelope = UnpackedEnvelope::try_from(request.into_inner()).map_err(malformed)?;
         let header = &envelope.channel_header;
@@ -76,7 +105,8 @@ impl PluginAdminService {
         }
         let sent = header.timestamp.map_or(0, |timestamp| timestamp.seconds);
         let window = i64::try_from(self.time_window.as_secs()).unwrap_or(i64::MAX);
-        if now_timestamp().seconds.saturating_sub(sent).saturating_abs() > window {
+        let now = now_timestamp().seconds;
+        if now.saturating_sub(sent).saturating_abs() > window {
             return Err(Status::invalid_argument(format!(
                 "the envelope's timestamp is more than {window} s from the peer's clock"
             )));
@@ -90,6 +120,8 @@ impl PluginAdminService {
                 "access denied: only an admin of the peer's organisation may administer its plugins",
             ));
         }
+        let until = sent.saturating_add(window);
+        self.obeyed.remember(&envelope.payload_bytes, until, now)?;
         let request = PluginRequest::decode(envelope.data).map_err(malformed)?;
         request
             .request
@@ -166,4 +198,26 @@ fn is_of(instance: &str, entry: &str) -> bool {
     instance
         .strip_prefix(entry)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_obeyed_is_remembered_as_long_as_its_window_lasts() {
+        let obeyed = Obeyed::default();
+        obeyed.remember(b"a", 110, 100).unwrap();
+        obeyed.remember(b"b", 120, 100).unwrap();
+        let again = obeyed.remember(b"a", 110, 110).unwrap_err();
+        assert_eq!(again.code(), tonic::Code::AlreadyExists);
+        obeyed.remember(b"c", 120, 111).unwrap();
+        assert_eq!(obeyed.0.lock().len(), 2, "a is too old to be taken anyway");
+        for number in 2..MAX_OBEYED {
+            obeyed.remember(&number.to_le_bytes(), 120, 111).unwrap();
+        }
+        let full = obeyed.remember(b"one more", 120, 111).unwrap_err();
+        assert_eq!(full.code(), tonic::Code::ResourceExhausted);
+        obeyed.remember(b"one more", 131, 121).unwrap();
+    }
 }

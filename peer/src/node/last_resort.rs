@@ -41,6 +41,9 @@ pub fn arm() -> io::Result<()> {
 
 /// Main cannot return, and the ledger survives an end at any moment.
 fn leave() {
-    tracing::error!("the peer did not stop in time, it is left as it is");
-    handlers::leave(1)
+    // logging might wait for the lock that a hanging library holds
+    if !handlers::is_mapping() {
+        tracing::error!("the peer did not stop in time, it is left as it is");
+    }
+    handlers::exit_now(1)
 }

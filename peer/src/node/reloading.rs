@@ -7,6 +7,7 @@ use core_config::CoreConfig;
 use handlers::{Registry, Reload};
 use protos::wire_message;
 use tokio::signal::unix::Signal;
+use tokio::sync::Semaphore;
 
 use super::plugins;
 
@@ -15,13 +16,19 @@ use super::plugins;
 pub struct Reloader {
     config: Arc<CoreConfig>,
     registry: Registry,
+    /// One reload at a time, in the order in which they were asked for; those that wait occupy no thread.
+    turn: Arc<Semaphore>,
 }
 
 impl Reloader {
     /// For a peer that was started with this configuration.
     #[must_use]
     pub fn new(config: Arc<CoreConfig>, registry: Registry) -> Self {
-        Self { config, registry }
+        Self {
+            config,
+            registry,
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// The plugins.
@@ -32,18 +39,29 @@ impl Reloader {
 
     /// Reads `peer.handlers` again, from wherever the peer read it at its start, and puts its plugins in the place of
     /// those that run. Of the rest of the configuration only what platforms are told about languages
-    /// (`chaincode.golang`, `java`, `node`, `builder`) comes into force. A caller that goes away stops nothing.
+    /// (`chaincode.golang`, `java`, `node`, `builder`) comes into force. A caller that goes away stops nothing. Of several
+    /// at once each reads the configuration when its turn has come, so that the last one brings what is written then.
     ///
     /// # Errors
     /// When the configuration cannot be read or an entry cannot be loaded, with all that is wrong; then nothing has
     /// changed.
     pub async fn reload(&self) -> Result<Reload> {
-        let (config, registry) = (Arc::clone(&self.config), self.registry.clone());
-        let reload = tokio::task::spawn_blocking(move || {
-            let config = config
-                .load_again()
-                .context("the configuration cannot be read again")?;
-            plugins::reload(&registry, &config)
+        let this = self.clone();
+        let reload = tokio::spawn(async move {
+            let turn = this
+                .turn
+                .acquire_owned()
+                .await
+                .context("nothing is reloaded any more")?;
+            let (config, registry) = (this.config, this.registry);
+            let reload = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                let config = config
+                    .load_again()
+                    .context("the configuration cannot be read again")?;
+                plugins::reload(&registry, &config)
+            });
+            reload.await.context("the reload broke down")?
         });
         let reloaded = reload.await.context("the reload broke down")?;
         if let Err(error) = &reloaded {

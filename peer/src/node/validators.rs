@@ -3,16 +3,27 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use committer::{ActionContext, SignedParts, SourceError, ValidationPlugin, ValidationPlugins, Verdict};
-use handlers::{JudgedAction, Registry, Signed, Validator};
+use committer::{
+    ActionContext, PluginSource, SignedParts, SourceError, ValidationPlugin, ValidationPlugins, Verdict,
+};
+use handlers::{JudgedAction, Registry, Signed, Validator, Validators};
 
 /// The validation plugins that are loaded when a block asks for them.
 #[derive(Debug)]
 pub struct ValidatorPlugins(pub Registry);
 
-impl ValidationPlugins for ValidatorPlugins {
+impl PluginSource for ValidatorPlugins {
+    fn of_block(&self) -> Arc<dyn ValidationPlugins> {
+        Arc::new(OfBlock(self.0.validators()))
+    }
+}
+
+/// Those of one block: a reload in between concerns the next one.
+struct OfBlock(Validators);
+
+impl ValidationPlugins for OfBlock {
     fn plugin(&self, name: &str) -> Option<Arc<dyn ValidationPlugin>> {
-        let validator = self.0.validators().get(name)?;
+        let validator = self.0.get(name)?;
         Some(Arc::new(Plugin(validator)))
     }
 }

@@ -1,6 +1,7 @@
 //! The auth filter's faults, and some good behaviour to compare with.
 
 use plugin_api::{Filter, Flow, HostRef, Init, Pairs, PluginError, Request, Result, SharedBytes};
+use std::fmt;
 use std::future::pending;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,6 +49,49 @@ pub(crate) fn new(init: Init<'_>) -> Result<FaultFilter> {
     })
 }
 
+/// A value that nothing can be done with.
+struct Untouchable;
+
+impl Drop for Untouchable {
+    #[allow(clippy::panic, reason = "this plugin is there to misbehave")]
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("payload fault");
+        }
+    }
+}
+
+impl fmt::Debug for Untouchable {
+    #[allow(clippy::panic, reason = "this plugin is there to misbehave")]
+    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("debug fault")
+    }
+}
+
+/// Bytes that nobody gets rid of.
+struct Clinging;
+
+impl AsRef<[u8]> for Clinging {
+    fn as_ref(&self) -> &[u8] {
+        b"clinging answer"
+    }
+}
+
+impl Drop for Clinging {
+    fn drop(&mut self) {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// Needs more stack than there is.
+#[allow(unconditional_recursion, reason = "this plugin is there to misbehave")]
+fn overflow(depth: u64) -> u64 {
+    let ballast = std::hint::black_box([depth; 1024]);
+    overflow(depth + 1) + ballast[0]
+}
+
 /// Reads where nothing is mapped.
 #[allow(unsafe_code, reason = "this plugin is there to misbehave")]
 fn segv() -> ! {
@@ -55,6 +99,16 @@ fn segv() -> ! {
     // JUSTIFICATION: safe code cannot cause this signal.
     unsafe { std::ptr::without_provenance::<u8>(16).read_volatile() };
     std::process::abort()
+}
+
+#[allow(clippy::panic, reason = "this plugin is there to misbehave")]
+fn untouchable() -> ! {
+    std::panic::panic_any(Untouchable)
+}
+
+#[allow(clippy::disallowed_methods, reason = "this plugin is there to misbehave")]
+fn exit() -> ! {
+    std::process::exit(0)
 }
 
 impl FaultFilter {
@@ -86,6 +140,14 @@ impl Filter for FaultFilter {
                 }
             }
             "abort" => std::process::abort(),
+            "exit" => exit(),
+            "overflow" => Err(PluginError::denied(overflow(0).to_string())),
+            "untouchable payload" => untouchable(),
+            "panic in a text" => {
+                let what = std::mem::ManuallyDrop::new(Untouchable);
+                Err(PluginError::denied(format!("no: {what:?}")))
+            }
+            "long text" => Err(PluginError::denied("x".repeat(64 << 20))),
             "segv" => segv(),
             "sleep" => {
                 self.host.sleep_ms(5).await;
@@ -135,6 +197,8 @@ impl Filter for FaultFilter {
                 }
                 Err(error) => Err(PluginError::new(error.code, format!("{error} {}", self.instance))),
             },
+            "cling" => Ok(SharedBytes::from_owner(Clinging)),
+            "answer too much" => Ok(vec![0; 101 << 20].into()),
             "heal" => Ok(outcome.unwrap_or_else(|_error| b"healed".to_vec().into())),
             _ => outcome,
         }

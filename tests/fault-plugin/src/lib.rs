@@ -20,6 +20,26 @@ struct Options {
     mode: String,
 }
 
+/// What the library does as it is mapped. Tests change this text in the file.
+static INITIALISER: [u8; 19] = *b"initialiser returns";
+
+/// Runs inside of the dynamic linker.
+extern "C" fn initialise() {
+    // read as it is in the file, not as the compiler has seen it
+    if std::hint::black_box(&INITIALISER).ends_with(b"hangs  ") {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[used]
+#[allow(unsafe_code, reason = "a fault that safe code cannot have")]
+// SAFETY: the linker calls what is in this section, with arguments that a C function may ignore.
+// JUSTIFICATION: safe code does not run while a library is mapped.
+#[unsafe(link_section = ".init_array")]
+static INITIALISE: extern "C" fn() = initialise;
+
 /// The mode, after those that concern the constructor itself.
 #[allow(clippy::panic, reason = "this plugin is there to misbehave")]
 fn mode_of(init: &Init<'_>) -> Result<String> {
@@ -32,6 +52,10 @@ fn mode_of(init: &Init<'_>) -> Result<String> {
             std::thread::park();
         },
         "fail in constructor" => Err(PluginError::unknown("no licence")),
+        "slow constructor" => {
+            std::thread::park_timeout(std::time::Duration::from_millis(500));
+            Ok(options.mode)
+        }
         _ => Ok(options.mode),
     }
 }

@@ -28,7 +28,7 @@ mod validator;
 pub use action_context::{ActionContext, SignedParts};
 pub use chaincode_names::{is_reserved_name, is_valid_name, is_valid_version};
 pub use failure::ValidationError;
-pub use plugins::{ValidationPlugin, ValidationPlugins, Verdict};
+pub use plugins::{PluginSource, ValidationPlugin, ValidationPlugins, Verdict};
 pub use rules::{
     ChannelRules, CommittedState, ConfigRefusal, ConfigRules, SourceError, ValidationCapabilities,
 };

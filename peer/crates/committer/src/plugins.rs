@@ -5,7 +5,13 @@ use std::sync::Arc;
 use crate::action_context::ActionContext;
 use crate::rules::SourceError;
 
-/// The configured validation plugins.
+/// Where validation plugins come from, which may be exchanged between two blocks.
+pub trait PluginSource: Send + Sync {
+    /// The plugins that are in force now. Asked once for each block, which is judged by these and no others.
+    fn of_block(&self) -> Arc<dyn ValidationPlugins>;
+}
+
+/// The validation plugins that are in force together.
 pub trait ValidationPlugins: Send + Sync {
     /// The plugin of this name. Asked once for each chaincode of a block.
     fn plugin(&self, name: &str) -> Option<Arc<dyn ValidationPlugin>>;

@@ -14,7 +14,7 @@ use protos::new_block;
 use protos::peer::TxValidationCode as Code;
 
 use crate::test_support::{FakeState, PolicyPlugins, TestNetwork, TestProposal, TestTransaction};
-use crate::{ChannelRules, TxValidator, ValidationError, ValidationPlugins};
+use crate::{ChannelRules, PluginSource, TxValidator, ValidationError, ValidationPlugins};
 
 const CHANNEL: &str = "mychannel";
 
@@ -45,7 +45,7 @@ fn validate_under(
 }
 
 fn validate_with(
-    plugins: Arc<dyn ValidationPlugins>,
+    plugins: Arc<dyn PluginSource>,
     bundle: &Arc<Bundle>,
     state: &FakeState,
     envelopes: &[Bytes],

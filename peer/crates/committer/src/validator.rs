@@ -15,7 +15,7 @@ use crate::definitions::Definitions;
 use crate::envelope::{Kind, check_envelope};
 use crate::failure::{Failure, Invalid, ValidationError};
 use crate::namespaces::Scope;
-use crate::plugins::ValidationPlugins;
+use crate::plugins::PluginSource;
 use crate::rules::{ChannelRules, CommittedState, ConfigRefusal};
 use crate::transaction::EndorserTransaction;
 use crate::upgrades::{Invoked, settle};
@@ -23,7 +23,7 @@ use crate::upgrades::{Invoked, settle};
 /// Validates blocks on a pool of threads that all channels share.
 pub struct TxValidator {
     pool: ThreadPool,
-    plugins: Arc<dyn ValidationPlugins>,
+    plugins: Arc<dyn PluginSource>,
 }
 
 impl TxValidator {
@@ -32,7 +32,7 @@ impl TxValidator {
     ///
     /// # Errors
     /// When the threads cannot be started.
-    pub fn new(pool_size: usize, plugins: Arc<dyn ValidationPlugins>) -> Result<Self, ValidationError> {
+    pub fn new(pool_size: usize, plugins: Arc<dyn PluginSource>) -> Result<Self, ValidationError> {
         let builder = ThreadPoolBuilder::new()
             .num_threads(pool_size)
             .thread_name(|index| format!("validator-{index}"));
@@ -88,7 +88,8 @@ impl TxValidator {
     }
 
     fn judge(&self, block: &Arc<BlockContext>, data: &[Bytes]) -> Result<Vec<Verdict>, ValidationError> {
-        let definitions = Definitions::new(block, &*self.plugins);
+        let plugins = self.plugins.of_block();
+        let definitions = Definitions::new(block, &*plugins);
         let scope = Scope {
             block,
             definitions: &definitions,

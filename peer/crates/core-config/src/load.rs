@@ -126,6 +126,18 @@ pub enum LoadError {
         /// Why.
         source: io::Error,
     },
+    /// The file that this process was started with is not there any more, and another one, or none, would be read.
+    #[error("{} is gone, which this process was started with", path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file said something when this process was started, and says nothing now: somebody is writing it.
+    #[error("{} is empty, and was not when this process was started", path.display())]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not YAML.
     #[error("{layer} is not valid YAML")]
     Yaml {
@@ -224,9 +236,23 @@ impl CoreConfig {
         Ok(config)
     }
 
-    /// Reads every layer once more, as this configuration was read: for what may change while the peer runs.
+    /// Reads every layer once more, as this configuration was read: for what may change while the peer runs. A file that is
+    /// gone or empty now is an error: the layers below it would come into force, and who moves or writes a file does not
+    /// mean that.
     pub fn load_again(&self) -> Result<Self, LoadError> {
-        Self::load(&self.origin.0)
+        let again = Self::load(&self.origin.0)?;
+        match &self.file {
+            Some(path) if again.file != self.file => Err(LoadError::Gone { path: path.clone() }),
+            Some(path) if self.file_says_something() && !again.file_says_something() => {
+                Err(LoadError::Emptied { path: path.clone() })
+            }
+            _ => Ok(again),
+        }
+    }
+
+    fn file_says_something(&self) -> bool {
+        let mut sources = self.effective.iter().map(|value| &value.source);
+        sources.any(|source| matches!(source, Source::File(_)))
     }
 
     /// The file that was read, if there was one.

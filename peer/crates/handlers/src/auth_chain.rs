@@ -3,7 +3,7 @@
 use crate::binding::Binding;
 use crate::config::Mode;
 use crate::hook::Hook;
-use crate::instance::{Instance, Origin, Patience, PluginInfo, client_left};
+use crate::instance::{Culprit, Instance, Origin, Patience, PluginInfo, client_left};
 use crate::metrics::PluginStats;
 use crate::rejection::Rejection;
 use crate::request::{ParsedRequest, view};
@@ -129,27 +129,40 @@ impl AuthChain {
                 continue;
             }
             let patience = patience(filter, request)?;
-            let before = filter.run(Hook::Before, patience, |object| object.before(seen.clone()));
-            let answer = before.await?;
-            let Before {
-                action,
-                wants_after,
-                state,
-                response,
-                ..
-            } = answer;
-            match action {
-                Action::CONTINUE if wants_after => entered.push(Entered { filter, state }),
-                Action::CONTINUE => {}
-                Action::RESPOND => {
-                    let answer = Bytes::from_owner(response);
-                    return bounded(filter, answer).map(Some);
-                }
-                _ => return Err(filter.failure("answered something unknown")),
+            match before(filter, patience, seen).await? {
+                Step::On => {}
+                Step::OnThenAfter(state) => entered.push(Entered { filter, state }),
+                Step::Answer(answer) => return Ok(Some(answer)),
             }
         }
         Ok(None)
     }
+}
+
+/// What a filter decided in `before`.
+pub(crate) enum Step {
+    On,
+    OnThenAfter(State),
+    Answer(Bytes),
+}
+
+pub(crate) async fn before(
+    filter: &FilterInstance,
+    patience: Patience,
+    seen: &Request,
+) -> Result<Step, PluginError> {
+    let culprit = filter.culprit();
+    let accept = move |answer: Before| match answer.action {
+        Action::CONTINUE if answer.wants_after => Ok(Step::OnThenAfter(answer.state)),
+        Action::CONTINUE => Ok(Step::On),
+        Action::RESPOND => {
+            within_limit(culprit, answer.response.len())?;
+            Ok(Step::Answer(Bytes::from_owner(answer.response)))
+        }
+        _ => Err(culprit.failure("answered something unknown")),
+    };
+    let start = |object: &AuthFilterObject| object.before(seen.clone());
+    filter.run(Hook::Before, patience, start, accept).await
 }
 
 async fn after(
@@ -164,32 +177,33 @@ async fn after(
         client: None,
         given: outcome.as_ref().err().map(|rejection| Code(rejection.code)),
     };
-    let original = outcome.as_ref().ok().cloned();
+    let (culprit, original) = (filter.culprit(), outcome.as_ref().ok().cloned());
     let outcome: Res<SharedBytes> = match outcome {
         Ok(bytes) => RResult::ROk(SharedBytes::from_owner(bytes)),
         Err(rejection) => RResult::RErr(rejection.into()),
     };
-    let answer = filter
-        .run(Hook::After, patience, |object| {
-            object.after(seen.clone(), state, outcome)
-        })
-        .await?;
-    match original {
+    let accept = move |answer: SharedBytes| match original {
         // most filters hand on what they got
         Some(original) if same(&original, &answer) => Ok(original),
-        _ => Ok(bounded(filter, Bytes::from_owner(answer))?),
-    }
+        _ => {
+            within_limit(culprit, answer.len())?;
+            // copied: the plugin's own would be freed by code of the plugin, on whichever thread has it last
+            Ok(Bytes::copy_from_slice(&answer))
+        }
+    };
+    let start = |object: &AuthFilterObject| object.after(seen.clone(), state, outcome);
+    Ok(filter.run(Hook::After, patience, start, accept).await?)
 }
 
 fn same(original: &Bytes, answer: &SharedBytes) -> bool {
     std::ptr::eq(original.as_ptr(), answer.as_ptr()) && original.len() == answer.len()
 }
 
-pub(crate) fn bounded(filter: &FilterInstance, answer: Bytes) -> Result<Bytes, PluginError> {
-    if answer.len() > MAX_ANSWER {
-        return Err(filter.failure("answered more than a message may carry"));
+fn within_limit(culprit: Culprit, length: usize) -> Result<(), PluginError> {
+    if length > MAX_ANSWER {
+        return Err(culprit.failure("answered more than a message may carry"));
     }
-    Ok(answer)
+    Ok(())
 }
 
 /// The deadline of `before`, which is never past the client's.

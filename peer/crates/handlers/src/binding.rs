@@ -183,7 +183,9 @@ mod tests {
         );
         assert_eq!(bound.to_string(), "channel=pay|trade-* function=set?");
         assert!(binding(json!({"channel": ""})).applies(&request("", "cc", b"f", "")));
-        assert!(!binding(json!({"channel": []})).applies(&request("", "cc", b"f", "")));
+        for never in [json!({"channel": []}), json!({"chaincode": "pay:1.0"})] {
+            assert!(serde_json::from_value::<Match>(never.clone()).is_err(), "{never}");
+        }
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub struct Match {
     /// The channel; `""` is a proposal without one.
     pub channel: Option<Patterns>,
     /// The chaincode's name.
+    #[serde(deserialize_with = "without_version")]
     pub chaincode: Option<Patterns>,
     /// The first argument.
     pub function: Option<Patterns>,
@@ -130,20 +131,33 @@ impl Match {
     }
 }
 
-/// Alternatives: one text or a list of them, in which `*` stands for any text and `?` for any character.
+/// Alternatives: one text or a list of them, in which `*` stands for any text and `?` for any character. An empty list is
+/// refused: the entry would be there for nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patterns(pub Vec<String>);
 
 impl<'de> Deserialize<'de> for Patterns {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(one) => Ok(Self(vec![one])),
-            list @ Value::Array(_) => serde_json::from_value(list).map(Self).map_err(|_not_texts| ()),
-            _ => Err(()),
-        }
-        .map_err(|()| {
+        let texts = match Value::deserialize(deserializer)? {
+            Value::String(one) => Some(vec![one]),
+            list @ Value::Array(_) => serde_json::from_value(list).ok(),
+            _ => None,
+        };
+        texts.filter(|texts| !texts.is_empty()).map(Self).ok_or_else(|| {
             D::Error::custom("expected a text or a list of texts, such as pay or [pay, \"trade-*\"]")
         })
+    }
+}
+
+/// Refuses what no chaincode is called: an entry that silently never applies is a filter that is not there.
+fn without_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Patterns>, D::Error> {
+    let patterns = Option::<Patterns>::deserialize(deserializer)?;
+    let versioned = |Patterns(all): &Patterns| all.iter().find(|one| one.contains(':')).cloned();
+    match patterns.as_ref().and_then(versioned) {
+        Some(versioned) => Err(D::Error::custom(format!(
+            "expected names of chaincodes without a version, found {versioned:?}"
+        ))),
+        None => Ok(patterns),
     }
 }
 

@@ -66,7 +66,7 @@ impl Drop for UnderWay {
 }
 
 /// Whether a library is being mapped. The dynamic linker is locked meanwhile: if the library's initialisers never end, a
-/// process that ends in an orderly way does not, either. [`leave`](crate::leave) does not wait.
+/// process that ends in an orderly way does not, either. [`exit_now`](crate::exit_now) does not wait.
 #[must_use]
 pub fn is_mapping() -> bool {
     UNDER_WAY.load(Ordering::Relaxed) > 0

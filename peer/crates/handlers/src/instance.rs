@@ -12,6 +12,7 @@ use crate::threads::{MAX_REPLACEMENTS, Recovery, Running, Shape, Threads};
 use crate::watchdog::watched;
 use abi_stable::std_types::RResult;
 use async_ffi::FfiFuture;
+use futures::FutureExt;
 use futures::executor::block_on;
 use futures::poll;
 use plugin_api::{Code, PluginError, Res};
@@ -199,9 +200,11 @@ impl<T: Send + 'static> Instance<T> {
         }
     }
 
-    /// Whether it may go on for an entry of this origin. A reload is the way back for one that has been given up.
+    /// Whether it may go on for an entry of this origin. A reload is the way back for one that has been given up, or that
+    /// has no thread left.
     pub(crate) fn goes_on_as(&self, origin: &Origin) -> bool {
-        self.origin == *origin && !self.failed.load(Ordering::Relaxed) && !self.breaker.is_open()
+        let switched_off = self.failed.load(Ordering::Relaxed) || self.breaker.is_open();
+        self.origin == *origin && !switched_off && !self.is_out_of_threads()
     }
 
     /// Whether requests that it is refused for go on without it: it is in quarantine, and the entry wants that.
@@ -233,6 +236,12 @@ impl<T: Send + 'static> Instance<T> {
         }
     }
 
+    /// Whether calls that were given up occupy every thread that it has; with a breaker it gets others.
+    fn is_out_of_threads(&self) -> bool {
+        self.without_breaker()
+            .is_some_and(|threads| self.stuck() >= threads)
+    }
+
     /// The span of a call: for whoever follows a request, at level debug.
     pub(crate) fn span(&self, hook: Hook) -> Span {
         debug_span!(
@@ -251,10 +260,7 @@ impl<T: Send + 'static> Instance<T> {
             "has been given up until the next reload"
         } else if before >= MAX_IN_FLIGHT {
             "has too many calls under way"
-        } else if self
-            .without_breaker()
-            .is_some_and(|threads| self.stuck() >= threads)
-        {
+        } else if self.is_out_of_threads() {
             "has no thread left: calls that were given up still occupy them"
         } else if !self.breaker.admits() {
             "is in quarantine after repeated failures"
@@ -279,16 +285,20 @@ impl<T: Send + 'static> Instance<T> {
         })
     }
 
-    /// Runs an asynchronous call to its end or its deadline, where the instance is meant to run.
-    pub(crate) async fn run<R: Send + 'static>(
+    /// Runs an asynchronous call to its end or its deadline, where the instance is meant to run. `accept` checks what it
+    /// answers, in there as well: what it refuses counts as the plugin's error, and what it does not keep has the
+    /// destructor of the plugin.
+    pub(crate) async fn run<R: Send + 'static, V: Send + 'static>(
         &self,
         hook: Hook,
         patience: Patience,
         start: impl FnOnce(&T) -> FfiFuture<Res<R>>,
-    ) -> Result<R, PluginError> {
+        accept: impl FnOnce(R) -> Result<V, PluginError> + Send + Unpin + 'static,
+    ) -> Result<V, PluginError> {
         let _place = self.admit(hook)?;
         let span = self.span(hook);
         let future = span.in_scope(|| self.call(start))?;
+        let future = future.map(|answer| Res::from(answer.into_result().and_then(accept)));
         let inline = self.threads.is_none();
         let mut future = Inside::new(Arc::clone(&self.counters), inline, future).instrument(span);
         if let Some(threads) = &self.threads {
@@ -473,10 +483,29 @@ impl<T: Send + 'static> Instance<T> {
     }
 
     pub(crate) fn failure(&self, what: &str) -> PluginError {
-        PluginError::new(
-            Code::INTERNAL,
-            format!("{} {} {what}", self.info.kind.name(), self.name),
-        )
+        self.culprit().failure(what)
+    }
+
+    /// Who is to blame, for checks that outlive this borrow.
+    pub(crate) fn culprit(&self) -> Culprit {
+        Culprit {
+            kind: self.info.kind,
+            name: self.name,
+        }
+    }
+}
+
+/// An instance as errors name it.
+#[derive(Clone, Copy)]
+pub(crate) struct Culprit {
+    kind: Kind,
+    name: &'static str,
+}
+
+impl Culprit {
+    pub(crate) fn failure(self, what: &str) -> PluginError {
+        let text = format!("{} {} {what}", self.kind.name(), self.name);
+        PluginError::new(Code::INTERNAL, text)
     }
 }
 

@@ -46,7 +46,7 @@ mod watchdog;
 pub use auth_chain::AuthChain;
 pub use binding::{Applies, Question};
 pub use config::{Config, Entry, Executor, Match, Mode, OnError, Patterns, Quarantine, QuarantinePolicy};
-pub use crash::{leave, report_crashes};
+pub use crash::{exit_now, report_crashes};
 pub use deadline::is_mapping;
 pub use decorator_chain::{DecorateError, DecoratorChain};
 pub use endorsers::{EndorseError, Endorsed, Endorsers, EndorsingPeer};

@@ -73,6 +73,14 @@ pub enum LoadError {
     /// Too many libraries.
     #[error("expected at most {limit} different libraries in one process, found one more")]
     Limit { limit: usize },
+    /// The very file was mapped before, and refused then.
+    #[error("{said}")]
+    Again { said: String, remedy: &'static str },
+    /// The dynamic linker cannot map anything now.
+    #[error(
+        "library {hangs} hangs in its initialiser, and the dynamic linker maps nothing else before that has ended"
+    )]
+    LinkerBusy { hangs: &'static str },
 }
 
 impl LoadError {
@@ -99,6 +107,8 @@ impl LoadError {
             Self::Dlopen { .. } | Self::NoSymbol { .. } => "rebuild the plugin and install what it links to",
             Self::Ctor { .. } => "see the plugin's log lines above and its documentation",
             Self::Config { .. } => "correct the entry",
+            Self::Again { remedy, .. } => remedy,
+            Self::LinkerBusy { .. } => "take that plugin out of the configuration and restart the peer",
             Self::Limit { .. } => "restart the peer, or raise peer.handlers.maxReloads",
         }
     }

@@ -1,7 +1,7 @@
 //! [`Platforms`]: the loaded chaincode languages.
 
 use crate::hook::Hook;
-use crate::instance::{Instance, Origin, PluginInfo};
+use crate::instance::{Culprit, Instance, Origin, PluginInfo};
 use crate::metrics::PluginStats;
 use crate::rejection::bounded;
 use abi_stable::std_types::{RResult, RSlice, Tuple2};
@@ -248,50 +248,41 @@ impl Platform {
     /// Packs the source that a `ChaincodeSpec` points to.
     pub async fn deployment_payload(&self, chaincode_spec: Bytes) -> Result<Bytes, PlatformError> {
         let instance = self.for_spec(&chaincode_spec);
-        let call = move |platform: &PlatformObject| platform.deployment_payload(slice(&chaincode_spec));
-        let payload = Bytes::from_owner(self.run(instance, Hook::DeploymentPayload, call).await?);
-        self.within_limits(payload.len(), 0).map(|()| payload)
+        let culprit = instance.culprit();
+        let call = move |platform: &PlatformObject| {
+            let payload = platform
+                .deployment_payload(slice(&chaincode_spec))
+                .into_result()?;
+            within_limits(culprit, payload.len(), 0).map(|()| payload)
+        };
+        let payload = self.run(instance, Hook::DeploymentPayload, move |platform| {
+            call(platform).into()
+        });
+        Ok(Bytes::from_owner(payload.await?))
     }
 
     /// The first lines of the Dockerfile.
     pub async fn dockerfile(&self, deployment_spec: Bytes) -> Result<String, PlatformError> {
         let instance = self.for_deployment_spec(&deployment_spec);
-        let call = move |platform: &PlatformObject| platform.dockerfile(slice(&deployment_spec));
-        let lines = self.run(instance, Hook::Dockerfile, call).await?;
-        self.within_limits(lines.len(), 0).map(|()| lines.into_string())
+        let culprit = instance.culprit();
+        let call = move |platform: &PlatformObject| {
+            let lines = platform.dockerfile(slice(&deployment_spec)).into_result()?;
+            within_limits(culprit, lines.len(), 0).map(|()| lines)
+        };
+        let lines = self.run(instance, Hook::Dockerfile, move |platform| call(platform).into());
+        Ok(lines.await?.into_string())
     }
 
     /// How to build and start the chaincode.
     pub async fn build_plan(&self, deployment_spec: Bytes) -> Result<BuildPlan, PlatformError> {
         let instance = self.for_deployment_spec(&deployment_spec);
-        let call = move |platform: &PlatformObject| platform.build_plan(slice(&deployment_spec));
-        let plan = self.run(instance, Hook::BuildPlan, call).await?;
-        let items = plan
-            .env
-            .len()
-            .max(plan.files.len())
-            .max(plan.launch.len())
-            .max(plan.container_launch.len())
-            .max(plan.ext.len());
-        let texts = plan
-            .env
-            .iter()
-            .chain(plan.launch.iter())
-            .chain(plan.container_launch.iter())
-            .map(|text| text.len());
-        let files = plan
-            .files
-            .iter()
-            .map(|Tuple2(path, content)| path.len().saturating_add(content.len()));
-        let further = plan
-            .ext
-            .iter()
-            .map(|Tuple2(key, value)| key.len().saturating_add(value.len()));
-        let files = files.chain(further);
-        self.within_limits(
-            texts.chain(files).fold(plan.cmd.len(), usize::saturating_add),
-            items,
-        )?;
+        let culprit = instance.culprit();
+        let call = move |platform: &PlatformObject| {
+            let plan = platform.build_plan(slice(&deployment_spec)).into_result()?;
+            checked(culprit, &plan).map(|()| plan)
+        };
+        let plan = self.run(instance, Hook::BuildPlan, move |platform| call(platform).into());
+        let plan = plan.await?;
         let files = plan.files.into_iter();
         Ok(BuildPlan {
             image: plan.image.into_string(),
@@ -337,16 +328,6 @@ impl Platform {
         Arc::clone(own.unwrap_or(&self.instance))
     }
 
-    fn within_limits(&self, bytes: usize, items: usize) -> Result<(), PlatformError> {
-        if bytes > MAX_RESULT || items > MAX_ITEMS {
-            return Err(self
-                .instance
-                .failure("answered more than a message may carry")
-                .into());
-        }
-        Ok(())
-    }
-
     async fn run<R: Send + 'static>(
         &self,
         instance: Arc<Instance<PlatformObject>>,
@@ -363,6 +344,42 @@ impl Platform {
         };
         Ok(instance.run_blocking(hook, limit, call).await?)
     }
+}
+
+/// Refuses a plan that is too large.
+fn checked(culprit: Culprit, plan: &plugin_api::BuildPlan) -> Result<(), PluginError> {
+    let items = plan
+        .env
+        .len()
+        .max(plan.files.len())
+        .max(plan.launch.len())
+        .max(plan.container_launch.len())
+        .max(plan.ext.len());
+    let texts = plan
+        .env
+        .iter()
+        .chain(plan.launch.iter())
+        .chain(plan.container_launch.iter())
+        .map(|text| text.len());
+    let files = plan
+        .files
+        .iter()
+        .map(|Tuple2(path, content)| path.len().saturating_add(content.len()));
+    let further = plan
+        .ext
+        .iter()
+        .map(|Tuple2(key, value)| key.len().saturating_add(value.len()));
+    let files = files.chain(further);
+    let named = plan.cmd.len().saturating_add(plan.image.len());
+    let bytes = texts.chain(files).fold(named, usize::saturating_add);
+    within_limits(culprit, bytes, items)
+}
+
+fn within_limits(culprit: Culprit, bytes: usize, items: usize) -> Result<(), PluginError> {
+    if bytes > MAX_RESULT || items > MAX_ITEMS {
+        return Err(culprit.failure("answered more than a message may carry"));
+    }
+    Ok(())
 }
 
 fn slice(bytes: &Bytes) -> RSlice<'_, u8> {

@@ -1,14 +1,14 @@
 //! [`Shadow`]: an auth filter that is asked beside a request. What it says is recorded and has no effect, nor has the time
 //! that it takes.
 
-use crate::auth_chain::FilterInstance;
+use crate::auth_chain::{FilterInstance, Step, before};
 use crate::hook::Hook;
 use crate::instance::Patience;
 use crate::rejection::{Rejection, bounded};
 use crate::request::{ParsedRequest, view};
 use abi_stable::std_types::RResult;
 use bytes::Bytes;
-use plugin_api::{Action, Before, Code, PluginError, Request, SharedBytes, State};
+use plugin_api::{AuthFilterObject, Code, PluginError, Request, SharedBytes, State};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::{Instrument as _, info};
@@ -54,23 +54,11 @@ async fn verdict(
         client: None,
         given: None,
     };
-    let before = filter
-        .run(Hook::Before, patience, |object| object.before(seen.clone()))
-        .await;
-    let Before {
-        action,
-        wants_after,
-        state,
-        ..
-    } = match before {
-        Ok(before) => before,
-        Err(error) => return Some(refuse(&error)),
-    };
-    match action {
-        Action::CONTINUE if wants_after => after(filter, seen, state, outcome.await.ok()?).await,
-        Action::CONTINUE => None,
-        Action::RESPOND => Some("answer instead of the endorser".to_owned()),
-        _ => Some("answer something unknown".to_owned()),
+    match before(filter, patience, seen).await {
+        Ok(Step::On) => None,
+        Ok(Step::OnThenAfter(state)) => after(filter, seen, state, outcome.await.ok()?).await,
+        Ok(Step::Answer(_)) => Some("answer instead of the endorser".to_owned()),
+        Err(error) => Some(refuse(&error)),
     }
 }
 
@@ -84,13 +72,12 @@ async fn after(filter: &FilterInstance, seen: &Request, state: State, outcome: O
         Ok(bytes) => (RResult::ROk(SharedBytes::from_owner(bytes.clone())), Ok(bytes)),
         Err(rejection) => (RResult::RErr(rejection.clone().into()), Err(rejection)),
     };
-    let answer = filter
-        .run(Hook::After, patience, |object| {
-            object.after(seen.clone(), state, told)
-        })
-        .await;
-    match (original, answer) {
-        (Ok(original), Ok(answer)) => (*original != *answer).then(|| "change the answer".to_owned()),
+    let compared = original.as_ref().ok().cloned();
+    let start = |object: &AuthFilterObject| object.after(seen.clone(), state, told);
+    let accept = move |answer: SharedBytes| Ok(compared.is_some_and(|original| *original != *answer));
+    let changed = filter.run(Hook::After, patience, start, accept).await;
+    match (original, changed) {
+        (Ok(_), Ok(changed)) => changed.then(|| "change the answer".to_owned()),
         (Err(_), Ok(_)) => Some("answer in spite of the rejection".to_owned()),
         (Ok(_), Err(error)) => Some(refuse(&error)),
         (Err(original), Err(error)) => {

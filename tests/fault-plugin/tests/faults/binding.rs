@@ -194,6 +194,8 @@ fn what_a_kind_does_not_have_is_refused() {
     for (key, wrong) in [
         ("match", json!({"chanel": "c"})),
         ("match", json!({"channel": 7})),
+        ("match", json!({"mspid": []})),
+        ("match", json!({"chaincode": ["pay", "trade:2.0"]})),
         ("mode", json!("ghost")),
         ("quarantine", json!({"policy": "allow"})),
         ("quarantine", json!({"failures": "many"})),

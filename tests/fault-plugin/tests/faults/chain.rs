@@ -169,8 +169,19 @@ async fn five_failures_in_a_row_switch_a_filter_off() {
 async fn odd_codes_and_large_answers_become_internal_errors() {
     let (outcome, _) = run(json!([filter("odd", "odd code")])).await;
     assert_eq!(outcome.unwrap_err(), Rejection::new(13, "odd"));
-    let (outcome, _) = run(json!([filter("large", "respond too much")])).await;
-    assert_eq!(outcome.unwrap_err().code, 13);
+    for mode in ["respond too much", "answer too much"] {
+        let registry = auth(json!([filter("large", mode)]));
+        let endorser = || async { Ok("answer".into()) };
+        let outcome = registry
+            .auth_chain()
+            .run(Arc::new(ParsedRequest::default()), endorser);
+        assert_eq!(outcome.await.unwrap_err().code, 13);
+        assert_eq!(
+            stats(&registry).errors,
+            1,
+            "{mode}: what is refused is no success"
+        );
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,22 @@ fn a_crash_names_the_plugin_and_stays_a_crash() {
 }
 
 #[test]
+fn a_stack_that_is_too_small_names_the_plugin() {
+    let ended = child_with("overflow").stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.signal(), Some(11), "{said}");
+    assert!(said.contains("\nfatal: SIGSEGV inside plugin faulty\n"), "{said}");
+}
+
+#[test]
+fn a_plugin_that_calls_exit_has_failed_the_process_and_is_named() {
+    let ended = child_with("exit").stderr(Stdio::piped()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("\nfatal: exit inside plugin faulty\n"), "{said}");
+}
+
+#[test]
 fn a_log_that_cannot_be_written_harms_nobody() {
     let (reader, writer) = pipe().unwrap();
     drop(reader);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What a bad plugin does to a request, or to the reload that would bring it in.
 enum Costs {
@@ -125,6 +126,12 @@ async fn calls_that_go_wrong_cost_their_request() {
             "respond too much",
             Costs::Request("more than a message may carry"),
         ),
+        ("answer too much", Costs::Request("more than a message may carry")),
+        ("untouchable payload", Costs::Request("auth filter bad failed")),
+        ("panic in a text", Costs::Request("auth filter bad failed")),
+        ("long text", Costs::Request("xxxx")),
+        // its destructor hangs on a thread of the plugin
+        ("cling", Costs::Request("did not answer in time")),
         ("odd code", Costs::Request("odd")),
         ("deny", Costs::Request("denied by bad")),
         // its destructor runs when it is exchanged
@@ -205,5 +212,41 @@ async fn constructors_and_files_that_go_wrong_cost_their_reload() {
     ] {
         peer.shows(what, &filters(entry), Costs::Reload(text)).await;
     }
+    peer.network.shutdown().await.unwrap();
+}
+
+/// Two administrators, or one and a signal: what is written counts, whoever asked first.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_reloads_at_once_each_reads_what_is_written_when_its_turn_has_come() {
+    let peer = Peer::start().await;
+    let named = |name: &str, mode: &str| {
+        let mut entry = patient();
+        entry["name"] = json!(name);
+        entry["config"] = json!({ "mode": mode });
+        json!({"authFilters": [entry], "decorators": []})
+    };
+    let config = peer.folder.path().join("config");
+    let put = |handlers: &Value| write(&config, handlers, peer.folder.path());
+    let reloader = peer.network.node().reloader();
+    put(&named("slow", "slow constructor"));
+    let slow = reloader.reload();
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        put(&named("former", "pass"));
+        let second = reloader.reload();
+        let then = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            put(&named("latest", "pass"));
+        };
+        tokio::join!(second, then).0
+    };
+    let (slow, second) = tokio::join!(slow, meanwhile);
+    let brought = |reload: handlers::Reload| {
+        let now = reload.changes.into_iter().filter_map(|change| change.to);
+        let filters = now.filter(|info| info.kind == handlers::Kind::AuthFilter);
+        filters.map(|info| info.instance).collect::<Vec<_>>()
+    };
+    assert_eq!(brought(slow.unwrap()), ["slow"]);
+    assert_eq!(brought(second.unwrap()), ["latest"]);
     peer.network.shutdown().await.unwrap();
 }

@@ -135,6 +135,31 @@ fn refuses_what_the_linker_refuses_and_missing_symbols() {
     assert!(matches!(error, LoadError::NoSymbol { .. }), "{text}");
 }
 
+/// Files of this process that were made for libraries, by what the kernel calls them.
+fn copies() -> usize {
+    let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let named = open.filter_map(|file| fs::read_link(file.path()).ok());
+    let ours = |file: &std::path::PathBuf| file.to_string_lossy().contains("fabric-peer-plugin");
+    named.filter(ours).count()
+}
+
+#[test]
+fn a_bad_file_that_is_tried_again_and_again_costs_no_more_than_once() {
+    let unlinkable = replaced("pthread_key_create", "pthread_key_absent");
+    let incompatible = replaced("new_decorator", "bad_decorator");
+    let unmodular = replaced("FABRIC_PEER_PLUGIN_MODULE", "FABRIC_PEER_PLUGIN_MIDULE");
+    for (folder, mapped) in [(unlinkable, 0), (incompatible, 1), (unmodular, 1)] {
+        // other tests load libraries at the same time, this many times fewer
+        let (before, rounds) = (copies(), 100);
+        let (_, first) = folder.refusal(|_| {});
+        for _ in 1..rounds {
+            let (_, again) = folder.refusal(|_| {});
+            assert_eq!(again, first, "the same reason, the same remedy");
+        }
+        assert!(copies() < before + mapped + rounds / 2, "{first}");
+    }
+}
+
 #[test]
 fn refuses_the_wrong_kind_and_denied_compilers() {
     let folder = Folder::with(&library());

@@ -1,6 +1,7 @@
 //! The peer binary stops when it is told to, whatever a plugin does.
 
 use crate::harness::{endorses_and_validates, filter, library_dir};
+use crate::refusals::replaced;
 use peer::dev::network::{Network, NetworkSpec};
 use protos::peer::SignedProposal;
 use protos::peer::endorser_client::EndorserClient;
@@ -219,4 +220,24 @@ fn a_library_that_hangs_while_it_is_mapped_does_not_keep_the_process() {
         "{said}"
     );
     assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+/// The dynamic linker is locked for ever then, and an ordinary end of a process wants that lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_that_hangs_while_it_is_mapped_does_not_keep_the_peer() {
+    let folder = replaced("initialiser returns", "initialiser hangs  ");
+    let entry = json!({
+        "name": "hanging", "library": folder.path().join("plugin.so"), "config": {"mode": "pass"},
+    });
+    let mut peer = Peer::start(&entry).await;
+    peer.says("its library took longer than 10s (Fault)");
+    let waited = Instant::now();
+    let ended = loop {
+        if let Some(ended) = peer.process.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(waited.elapsed() < PATIENCE, "it does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert_eq!(ended.code(), Some(1));
 }

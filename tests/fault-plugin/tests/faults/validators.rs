@@ -1,6 +1,6 @@
 //! Faulty validation plugins: a block stops, nobody guesses a verdict.
 
-use crate::harness::{PATIENT, filter, load, metric, stats};
+use crate::harness::{PATIENT, filter, library_dir, load, metric, stats};
 use bytes::Bytes;
 use handlers::{JudgedAction, Registry, Signed, ValidateError, Verdict};
 use serde_json::json;
@@ -91,16 +91,20 @@ impl JudgedAction for Action {
     }
 }
 
+/// An entry whose calls may take so many milliseconds.
+fn entry(limit: u64, mode: &str, executor: &str) -> serde_json::Value {
+    let mut entry = filter("Fault", mode);
+    entry["executor"] = json!(executor);
+    entry["timeoutMs"] = json!(limit);
+    entry
+}
+
 fn registry(mode: &str, executor: &str) -> Registry {
     within(PATIENT, mode, executor)
 }
 
-/// One whose calls may take so many milliseconds.
 fn within(limit: u64, mode: &str, executor: &str) -> Registry {
-    let mut entry = filter("Fault", mode);
-    entry["executor"] = json!(executor);
-    entry["timeoutMs"] = json!(limit);
-    load(json!({ "validators": { "special": entry } })).unwrap()
+    load(json!({ "validators": { "special": entry(limit, mode, executor) } })).unwrap()
 }
 
 fn judge(registry: &Registry) -> Result<Verdict, ValidateError> {
@@ -160,6 +164,25 @@ fn one_that_hangs_ends_at_its_deadline() {
         }
     }
     panic!("no call ever got in");
+}
+
+#[test]
+fn a_reload_is_the_way_back_for_one_that_has_no_thread_left() {
+    // all of them have got into the plugin by then
+    let limit = 3_000;
+    let registry = within(limit, "block", "isolated");
+    let late = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..16).map(|_| scope.spawn(|| judge(&registry))).collect();
+        calls.into_iter().all(|call| call.join().unwrap().is_err())
+    });
+    assert!(late);
+    let refused = judge(&registry).unwrap_err().to_string();
+    assert!(refused.contains("has no thread left"), "{refused}");
+    let same = json!({ "validators": { "special": entry(limit, "block", "isolated") } });
+    let same = serde_json::from_value(same).unwrap();
+    registry.reload(&same, &[library_dir()]).unwrap();
+    let asked = judge(&registry).unwrap_err().to_string();
+    assert!(asked.contains("did not answer in time"), "{asked}");
 }
 
 #[test]

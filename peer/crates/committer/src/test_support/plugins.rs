@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use crate::action_context::{ActionContext, SignedParts};
-use crate::plugins::{ValidationPlugin, ValidationPlugins, Verdict};
+use crate::plugins::{PluginSource, ValidationPlugin, ValidationPlugins, Verdict};
 use crate::rules::SourceError;
 
 /// Under the name `vscc` a plugin for which the endorsements have to satisfy the policy of the chaincode. It asks for the
 /// key policy of the key `a`, and pays no heed to it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PolicyPlugins;
+
+impl PluginSource for PolicyPlugins {
+    fn of_block(&self) -> Arc<dyn ValidationPlugins> {
+        Arc::new(*self)
+    }
+}
 
 impl ValidationPlugins for PolicyPlugins {
     fn plugin(&self, name: &str) -> Option<Arc<dyn ValidationPlugin>> {

@@ -1,5 +1,7 @@
 //! Which plugin is asked about what, and what its answer means.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use parking_lot::Mutex;
 
 use super::*;
@@ -13,7 +15,14 @@ struct Scripted {
 }
 
 /// Every name but `absent`.
+#[derive(Clone)]
 struct Named(Arc<Scripted>);
+
+impl PluginSource for Named {
+    fn of_block(&self) -> Arc<dyn ValidationPlugins> {
+        Arc::new(self.clone())
+    }
+}
 
 struct Under(Arc<Scripted>, String);
 
@@ -173,4 +182,51 @@ fn signers_that_two_namespaces_ask_for_are_the_same() {
     };
     assert_eq!(code(&state, write(&[org1, org2])), Code::Valid);
     assert_eq!(code(&state, write(&[org1, org1])), Code::EndorsementPolicyFailure);
+}
+
+/// Exchanges its plugins whenever somebody looks.
+struct Restless {
+    script: Arc<Scripted>,
+    sets: AtomicUsize,
+}
+
+struct Set(Arc<Scripted>, usize);
+
+impl PluginSource for Restless {
+    fn of_block(&self) -> Arc<dyn ValidationPlugins> {
+        let set = self.sets.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Set(Arc::clone(&self.script), set))
+    }
+}
+
+impl ValidationPlugins for Set {
+    fn plugin(&self, name: &str) -> Option<Arc<dyn ValidationPlugin>> {
+        Some(Arc::new(Under(
+            Arc::clone(&self.0),
+            format!("{name} of set {}", self.1),
+        )))
+    }
+}
+
+#[test]
+fn a_block_is_judged_by_the_plugins_that_it_began_with() {
+    let state = defined(&[("one", "vscc"), ("two", "own"), ("three", "vscc")]);
+    let script = Arc::new(Scripted::default());
+    let source = Arc::new(Restless {
+        script: Arc::clone(&script),
+        sets: AtomicUsize::new(0),
+    });
+    let block = [of("one").sign(), of("two").sign(), of("three").sign()];
+    for _ in 0..2 {
+        let plugins = Arc::clone(&source) as Arc<dyn PluginSource>;
+        validate_with(plugins, &bundle(), &state, &encoded(&block)).unwrap();
+    }
+    let asked = std::mem::take(&mut *script.asked.lock());
+    let by: Vec<&str> = asked.iter().map(|(_, plugin, _)| plugin.as_str()).collect();
+    let of_set = |set: usize| {
+        by.iter()
+            .filter(|name| name.ends_with(&format!("set {set}")))
+            .count()
+    };
+    assert_eq!((of_set(0), of_set(1), by.len()), (3, 3, 6), "{by:?}");
 }

@@ -153,6 +153,38 @@ fn the_file_is_found_as_in_fabric() {
 }
 
 #[test]
+fn a_file_that_is_gone_or_empty_puts_no_defaults_in_force_when_it_is_read_again() {
+    let given = Given::file("peer: {handlers: {authFilters: [{name: Mine}]}}");
+    let config = given.load();
+    let again = config.load_again().unwrap();
+    assert_eq!(again.peer.handlers["authFilters"], json!([{"name": "Mine"}]));
+    for nothing in ["", "# being written\n", "---\n"] {
+        fs::write(given.path("core.yaml"), nothing).unwrap();
+        let error = config.load_again().unwrap_err();
+        assert!(matches!(error, LoadError::Emptied { .. }), "{nothing:?}: {error}");
+    }
+    fs::remove_file(given.path("core.yaml")).unwrap();
+    let error = config.load_again().unwrap_err();
+    let told = format!(
+        "{} is gone, which this process was started with",
+        given.path("core.yaml").display()
+    );
+    assert_eq!(error.to_string(), told);
+
+    // nor that of another folder
+    let mut given = Given::file("peer: {id: here}");
+    let elsewhere = Given::file("peer: {id: there}");
+    given.options.search.push(elsewhere.folder.path().to_owned());
+    let config = given.load();
+    fs::remove_file(given.path("core.yaml")).unwrap();
+    assert!(matches!(config.load_again(), Err(LoadError::Gone { .. })));
+
+    let given = Given::file("# all as shipped");
+    let config = given.load();
+    assert_eq!(config.load_again().unwrap().peer.id, config.peer.id);
+}
+
+#[test]
 fn keys_match_in_any_case_in_every_layer() {
     let given = Given::file(
         "PEER: {LOCALMSPID: Org1MSP, handlers: {AUTHFILTERS: [{Name: F, Library: l.so, config: {Keep: null, sub: {A: 1}}}]}}\n\

@@ -66,7 +66,7 @@ pub(super) fn map(file: &PluginFile, note: &Note) -> Result<PluginMod_Ref, LoadE
 }
 
 fn open(file: &PluginFile) -> Result<Library, LoadError> {
-    match sealed_copy(&file.bytes).and_then(|path| dlopen(&path)) {
+    match open_sealed_copy(&file.bytes) {
         Ok(library) => Ok(library),
         // memory files may not be executable here; if the library itself is at fault, this fails as well
         Err(_first) => open_private_copy(&file.bytes).map_err(|error| LoadError::Dlopen {
@@ -75,9 +75,17 @@ fn open(file: &PluginFile) -> Result<Library, LoadError> {
     }
 }
 
-/// A copy that nobody can change. Its descriptor stays open for ever: glibc recognises libraries by the
-/// text of their path, and a reused number would give back the old one.
-fn sealed_copy(bytes: &[u8]) -> io::Result<PathBuf> {
+/// Opens a copy that nobody can change. Its descriptor stays open as long as the library is mapped, for ever: glibc
+/// recognises libraries by the text of their path, and a reused number would give back the old one. What the linker
+/// refuses is not mapped, and its copy goes away: somebody may try such a file again and again.
+fn open_sealed_copy(bytes: &[u8]) -> io::Result<Library> {
+    let copy = sealed_copy(bytes)?;
+    let library = dlopen(&PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd())))?;
+    let _kept_open = copy.into_raw_fd();
+    Ok(library)
+}
+
+fn sealed_copy(bytes: &[u8]) -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // kernels before 6.3 do not know EXEC and do not need it
     let fd: OwnedFd = memfd_create(c"fabric-peer-plugin", flags | MemfdFlags::EXEC)
@@ -88,10 +96,7 @@ fn sealed_copy(bytes: &[u8]) -> io::Result<PathBuf> {
         &file,
         SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
     )?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    // leaked on purpose, see above
-    let _kept_open = file.into_raw_fd();
-    Ok(path)
+    Ok(file)
 }
 
 /// Opens a copy in a folder of the peer's own, under a name that is never used again.

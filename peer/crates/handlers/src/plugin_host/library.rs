@@ -15,10 +15,16 @@ use plugin_api::{Note, PluginMod_Ref};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::warn;
 
 /// Every usable library of this process by its hash. Static, because a library is never unmapped.
 static LOADED: Mutex<BTreeMap<String, Arc<Library>>> = Mutex::new(BTreeMap::new());
+/// Every library that is mapped and was refused, by its hash, with why and what to do: mapping it again would cost memory
+/// and change nothing.
+static REFUSED: Mutex<BTreeMap<String, (String, &'static str)>> = Mutex::new(BTreeMap::new());
+/// The library whose initialiser has outlasted its deadline. Its thread holds the dynamic linker's lock.
+static HANGS: Mutex<Option<&'static str>> = Mutex::new(None);
 
 /// What the configuration says about all libraries.
 pub(crate) struct Policy<'a> {
@@ -49,17 +55,53 @@ impl Library {
                 limit: policy.max_libraries,
             });
         }
+        if let Some(hangs) = *HANGS.lock() {
+            return Err(LoadError::LinkerBusy { hangs });
+        }
+        if let Some((said, remedy)) = REFUSED.lock().get(&file.sha256) {
+            let said = said.clone();
+            return Err(LoadError::Again { said, remedy });
+        }
+        let sha256 = file.sha256.clone();
+        Self::map(file, note, stated)?.inspect_err(|error| {
+            // what the linker refused is not mapped, and what it needs may be there the next time
+            if !matches!(error, LoadError::Dlopen { .. }) {
+                REFUSED.lock().insert(sha256, (error.to_string(), error.remedy()));
+            }
+        })
+    }
+
+    /// Maps a library and keeps it, also when nobody waits for it any more. The outer error: it took too long.
+    fn map(
+        file: PluginFile,
+        note: Note,
+        stated: Option<Metadata>,
+    ) -> Result<Result<Arc<Self>, LoadError>, LoadError> {
         let plugin = intern(note.name());
+        let mapped = Arc::new(AtomicBool::new(false));
+        let is_mapped = Arc::clone(&mapped);
         let library = lasting(LOADING, plugin, "its library", move || {
-            let module = image::map(&file, &note)?;
-            Self::describe(&file, note, stated.as_ref(), module)
-        })??;
-        // of two that were loaded at the same time one stays unused
-        let mut loaded = LOADED.lock();
-        let library = loaded
-            .entry(library.sha256.clone())
-            .or_insert_with(|| Arc::new(library));
-        Ok(Arc::clone(library))
+            let module = image::map(&file, &note);
+            {
+                let mut hangs = HANGS.lock();
+                is_mapped.store(true, Ordering::Relaxed);
+                hangs.take_if(|hangs| *hangs == plugin);
+            }
+            let library = Self::describe(&file, note, stated.as_ref(), module?)?;
+            // of two that were loaded at the same time one stays unused
+            let mut loaded = LOADED.lock();
+            let library = loaded
+                .entry(library.sha256.clone())
+                .or_insert_with(|| Arc::new(library));
+            Ok(Arc::clone(library))
+        });
+        if library.is_err() {
+            let mut hangs = HANGS.lock();
+            if !mapped.load(Ordering::Relaxed) {
+                *hangs = Some(plugin);
+            }
+        }
+        library
     }
 
     /// Runs code of the library.
