@@ -53,7 +53,7 @@ fn mode_of(init: &Init<'_>) -> Result<String> {
         },
         "fail in constructor" => Err(PluginError::unknown("no licence")),
         "slow constructor" => {
-            std::thread::park_timeout(std::time::Duration::from_millis(500));
+            std::thread::park_timeout(std::time::Duration::from_secs(4));
             Ok(options.mode)
         }
         _ => Ok(options.mode),

@@ -81,7 +81,7 @@ mod tests {
         let windows = pem.replace('\n', "\r\n");
         let binary_before = [b"\xff\xfe\n", pem.as_bytes()].concat();
         let binary_after = [pem.as_bytes(), b"\xff\xfe"].concat();
-        let text_before = format!("subject: alice -----\n{pem}");
+        let text_before = format!("subject: alice {pem}");
         for written in [
             headed.as_bytes(),
             windows.as_bytes(),

@@ -237,7 +237,7 @@ async fn a_library_that_hangs_while_it_is_mapped_does_not_keep_the_peer() {
             break ended;
         }
         assert!(waited.elapsed() < PATIENCE, "it does not end");
-        std::thread::sleep(Duration::from_millis(50));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(ended.code(), Some(1));
 }
