@@ -170,10 +170,8 @@ async fn odd_codes_and_large_answers_become_internal_errors() {
     assert_eq!(outcome.unwrap_err(), Rejection::new(13, "odd"));
     for mode in ["respond too much", "answer too much"] {
         let registry = auth(json!([filter("large", mode)]));
-        let endorser = || async { Ok("answer".into()) };
-        let outcome = registry
-            .auth_chain()
-            .run(Arc::new(ParsedRequest::default()), endorser);
+        let chain = registry.auth_chain();
+        let outcome = chain.run(request(), || async { Ok("answer".into()) });
         assert_eq!(outcome.await.unwrap_err().code, 13);
         assert_eq!(
             stats(&registry).errors,
