@@ -154,7 +154,14 @@ fn a_bad_file_that_is_tried_again_and_again_costs_no_more_than_once() {
         let (_, first) = folder.refusal(|_| {});
         for _ in 1..rounds {
             let (_, again) = folder.refusal(|_| {});
-            assert_eq!(again, first, "the same reason, the same remedy");
+            // the linker's words name a file that is another one each time
+            let same = |text: &str| text.split("/fabric-peer-plugin-").next().map(str::to_owned);
+            assert_eq!(same(&again), same(&first), "the same reason");
+            assert_eq!(
+                again.rsplit("; ").next(),
+                first.rsplit("; ").next(),
+                "the same remedy"
+            );
         }
         assert!(copies() < before + mapped + rounds / 2, "{first}");
     }
