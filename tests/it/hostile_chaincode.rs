@@ -5,7 +5,8 @@ use integration::shim::Shim;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_misbehaving_chaincode_costs_its_own_transaction_only() {
-    let harness = Harness::start().await;
+    // a flood may end with the timeout
+    let harness = Harness::start_with([("chaincode.executetimeout", "10s".into())]).await;
     let height = harness.height();
     let table = [
         ("garbage", 500, "failed to unmarshal response for transaction"),
