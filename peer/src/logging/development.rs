@@ -104,6 +104,7 @@ mod tests {
         let writer = written.clone();
         let subscriber = tracing_subscriber::fmt()
             .event_format(ChaincodeFirst(Format::default()))
+            .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
