@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     if let Some(code) = container::sandbox::run_if_requested() {
         return code;
     }
+    handlers::try_out_if_requested();
     if let Err(error) = handlers::report_crashes() {
         return failed(&format!("could not install the crash handlers: {error}"));
     }

@@ -142,9 +142,9 @@
 //! * A panic is caught and costs its own request; it is still a bug. Build with `panic = "unwind"`.
 //! * Some faults nobody catches in one process: `abort`, a panic during a panic or in a thread-local's destructor, a stack
 //!   that overflows, memory that runs out, wild pointers. They end the peer, as `exit` does, and its last line names the
-//!   plugin if one was running on that thread. Code that runs while the library is mapped (`.init_array`) and hangs freezes
-//!   the peer, since it holds the dynamic linker's lock: have none. `peer plugin test` finds such faults beforehand, in a
-//!   process of its own.
+//!   plugin if one was running on that thread. Code that runs while the library is mapped (`.init_array`) has the dynamic
+//!   linker's lock: have none. A peer that serves maps a new library in a process of its own first, where such code runs
+//!   once more; one that starts does not. `peer plugin test` finds such faults beforehand.
 //! * Hooks run on the peer's threads: do not block, and keep this library's own tokio out of them. Sleep with
 //!   `init.host.sleep_ms`; for sockets use `rt::spawn` (feature `rt`).
 //! * What a request does not say (function, arguments, timestamp), the module `proposal` finds (feature `proposal`).

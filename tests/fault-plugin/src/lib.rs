@@ -26,11 +26,19 @@ static INITIALISER: [u8; 19] = *b"initialiser returns";
 /// Runs inside of the dynamic linker.
 extern "C" fn initialise() {
     // read as it is in the file, not as the compiler has seen it
-    if std::hint::black_box(&INITIALISER).ends_with(b"hangs  ") {
-        loop {
+    match std::hint::black_box(&INITIALISER).as_slice() {
+        b"initialiser hangs  " => loop {
             std::thread::park();
-        }
+        },
+        b"initialiser aborts " => std::process::abort(),
+        b"initialiser exits  " => exit(),
+        _ => {}
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this plugin is there to misbehave")]
+fn exit() -> ! {
+    std::process::exit(0)
 }
 
 #[used]

@@ -60,6 +60,7 @@ pub use metric::{Metric, MetricValue};
 pub use metrics::{HookStats, PluginStats};
 pub use pin::Pin;
 pub use platforms::{BuildPlan, Platform, PlatformError, Platforms};
+pub use plugin_host::try_out_if_requested;
 pub use plugin_set::{Explained, PluginSet};
 pub use registry::{Registry, api_version};
 pub use rejection::Rejection;

@@ -76,6 +76,9 @@ pub enum LoadError {
     /// The very file was mapped before, and refused then.
     #[error("{said}")]
     Again { said: String, remedy: &'static str },
+    /// It was mapped in a process of its own first, and the peer was spared what came of that.
+    #[error("the process in which it was tried out {found}")]
+    Trial { found: String },
     /// The dynamic linker cannot map anything now.
     #[error(
         "library {hangs} hangs in its initialiser, and the dynamic linker maps nothing else before that has ended"
@@ -108,6 +111,9 @@ impl LoadError {
             Self::Ctor { .. } => "see the plugin's log lines above and its documentation",
             Self::Config { .. } => "correct the entry",
             Self::Again { remedy, .. } => remedy,
+            Self::Trial { .. } => {
+                "build the plugin without such an initialiser, or see what it wants of the machine"
+            }
             Self::LinkerBusy { .. } => "take that plugin out of the configuration and restart the peer",
             Self::Limit { .. } => "restart the peer, or raise peer.handlers.maxReloads",
         }

@@ -436,6 +436,8 @@ impl<'a> Loader<'a> {
         let policy = Policy {
             deny_toolchains: &self.config.deny_toolchains,
             max_libraries: self.config.max_reloads,
+            // at the start there is nothing to lose, and no time
+            try_out: self.running.generation > 0,
         };
         // a plugin that ends the process is named by the crash handler, one that never ends by its deadline: this line
         // has the rest, for whoever asks for it

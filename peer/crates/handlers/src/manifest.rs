@@ -78,6 +78,7 @@ fn refusal(note: &Note, kinds: &[Kind]) -> Option<String> {
     let policy = Policy {
         deny_toolchains: &crate::config::Config::default().deny_toolchains,
         max_libraries: usize::MAX,
+        try_out: false,
     };
     let Some(kind) = kinds.first() else {
         return Some(format!("it offers {}", Kind::names(note.kinds)));

@@ -11,6 +11,7 @@ mod library;
 mod metadata;
 mod place;
 mod schema;
+mod trial;
 mod way;
 
 pub(crate) use file::PluginFile;
@@ -19,4 +20,5 @@ pub(crate) use image::Mapped;
 pub(crate) use library::{Library, Policy, check_note};
 pub(crate) use metadata::Metadata;
 pub(crate) use place::PluginDirs;
+pub use trial::try_out_if_requested;
 pub(crate) use way::{Exposure, Way};

@@ -216,6 +216,7 @@ impl VerifiedEntry {
         let policy = Policy {
             deny_toolchains: &config.deny_toolchains,
             max_libraries: config.max_reloads,
+            try_out: false,
         };
         if let Err(unusable) = check_note(&note, self.kind, &policy) {
             self.refused(&unusable);

@@ -26,7 +26,7 @@ struct Peer {
     address: String,
     /// Bound and not listening, which keeps the ports from everybody but the peer.
     _ports: [TcpSocket; 2],
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The binary of the same build as this test.
@@ -65,6 +65,12 @@ async fn msp(folder: &Path) -> PathBuf {
     msp
 }
 
+/// Writes core.yaml, which JSON is as well.
+fn configure(folder: &Path, filters: &[&Value]) {
+    let config = json!({"peer": {"handlers": {"authFilters": filters}}});
+    std::fs::write(folder.join("core.yaml"), config.to_string()).unwrap();
+}
+
 impl Peer {
     async fn start(filter: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -72,6 +78,7 @@ impl Peer {
         let [address, chaincode_address] = ports
             .each_ref()
             .map(|port| port.local_addr().unwrap().to_string());
+        configure(folder.path(), &[filter]);
         let mut process = Command::new(binary())
             .args(["node", "start"])
             .env_clear()
@@ -84,7 +91,7 @@ impl Peer {
             .env("CORE_PEER_ADDRESS", &address)
             .env("CORE_PEER_CHAINCODELISTENADDRESS", chaincode_address)
             .env("CORE_PEER_HANDLERS_PLUGINDIRS", library_dir())
-            .env("CORE_PEER_HANDLERS_AUTHFILTERS", json!([filter]).to_string())
+            .env("FABRIC_CFG_PATH", folder.path())
             .env("CORE_PEER_HANDLERS_DECORATORS", "[]")
             .env("CORE_PEER_HANDLERS_PLATFORMS", "[]")
             .env("CORE_OPERATIONS_LISTENADDRESS", "127.0.0.1:0")
@@ -98,8 +105,16 @@ impl Peer {
             log,
             address,
             _ports: ports,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Puts other filters in force.
+    fn reload(&self, filters: &[&Value]) {
+        configure(self.folder.path(), filters);
+        let pid = self.process.id().to_string();
+        let told = Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(told.unwrap().success());
     }
 
     /// Reads the log up to a line with this text.
@@ -240,4 +255,35 @@ async fn a_library_that_hangs_while_it_is_mapped_does_not_keep_the_peer() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     assert_eq!(ended.code(), Some(1));
+}
+
+/// At a reload there is a peer to lose: what a new library does as it is mapped, it does to another process first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_tries_new_libraries_out_in_a_process_of_their_own() {
+    let good = filter("good", "pass");
+    let mut peer = Peer::start(&good).await;
+    peer.says("peer started");
+    for (initialiser, end) in [
+        ("initialiser aborts ", "it ended with signal 6"),
+        ("initialiser exits  ", "it ended with code 0"),
+        ("initialiser hangs  ", "took longer than 10s to map it"),
+    ] {
+        let folder = replaced("initialiser returns", initialiser);
+        let library = folder.path().join("plugin.so");
+        peer.reload(&[
+            &good,
+            &json!({"name": "bad", "library": library, "config": {"mode": "pass"}}),
+        ]);
+        peer.says(&format!("the process in which it was tried out {end}"));
+    }
+    // and nothing is locked: another new library is mapped
+    let folder = replaced("initialiser returns", "initialiser RETURNS");
+    let library = folder.path().join("plugin.so");
+    peer.reload(&[
+        &good,
+        &json!({"name": "late", "library": library, "config": {"mode": "pass"}}),
+    ]);
+    peer.says("plugins are in force");
+    let (status, _took) = peer.stop();
+    assert!(status.success(), "{status:?}");
 }

@@ -85,7 +85,7 @@ fn open_sealed_copy(bytes: &[u8]) -> io::Result<Library> {
     Ok(library)
 }
 
-fn sealed_copy(bytes: &[u8]) -> io::Result<File> {
+pub(super) fn sealed_copy(bytes: &[u8]) -> io::Result<File> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // kernels before 6.3 do not know EXEC and do not need it
     let fd: OwnedFd = memfd_create(c"fabric-peer-plugin", flags | MemfdFlags::EXEC)

@@ -5,6 +5,7 @@ use super::files::Contents;
 use super::image::{self, Mapped};
 use super::metadata::Metadata;
 use super::schema::Schema;
+use super::trial;
 use crate::current::intern;
 use crate::deadline::{LOADING, lasting};
 use crate::kind::Kind;
@@ -30,6 +31,8 @@ static HANGS: Mutex<Option<&'static str>> = Mutex::new(None);
 pub(crate) struct Policy<'a> {
     pub(crate) deny_toolchains: &'a [String],
     pub(crate) max_libraries: usize,
+    /// Whether a library that is new to the process is mapped in one of its own first.
+    pub(crate) try_out: bool,
 }
 
 /// A library that is mapped and has passed every check.
@@ -62,6 +65,9 @@ impl Library {
             let said = said.clone();
             return Err(LoadError::Again { said, remedy });
         }
+        if policy.try_out {
+            trial::try_out(&file)?;
+        }
         let sha256 = file.sha256.clone();
         Self::map(file, note, stated)?.inspect_err(|error| {
             // what the linker refused is not mapped, and what it needs may be there the next time
@@ -69,6 +75,14 @@ impl Library {
                 REFUSED.lock().insert(sha256, (error.to_string(), error.remedy()));
             }
         })
+    }
+
+    /// Maps a library in a process that is there for nothing else.
+    pub(super) fn map_alone(file: PluginFile) -> Result<(), LoadError> {
+        let note = file.note()?;
+        let stated = file.metadata(&note)?;
+        Self::map(file, note, stated)??;
+        Ok(())
     }
 
     /// Maps a library and keeps it, also when nobody waits for it any more. The outer error: it took too long.
