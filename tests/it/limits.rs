@@ -63,19 +63,20 @@ async fn a_block_stream_takes_its_place_until_it_ends() {
         answers.map(|answers| (requests, answers))
     };
     let patience = std::time::Duration::from_secs(60);
-    // the network's own clients give theirs back a moment after they are done
+    // the network's own clients hold some, and may give others back a moment after they are done: until none comes for
+    // a while
     let mut held = Vec::new();
-    let taking = async {
-        while held.len() < 4 {
-            match open().await {
-                Ok(stream) => held.push(stream),
-                Err(status) => assert!(refused(&status, "Deliver", 4), "{status:?}"),
+    let mut taken = tokio::time::Instant::now();
+    while taken.elapsed() < std::time::Duration::from_secs(2) {
+        match open().await {
+            Ok(stream) => {
+                held.push(stream);
+                taken = tokio::time::Instant::now();
             }
+            Err(status) => assert!(refused(&status, "Deliver", 4), "{status:?}"),
         }
-    };
-    tokio::time::timeout(patience, taking)
-        .await
-        .expect("as many places as are configured");
+    }
+    assert!((1..=4).contains(&held.len()), "{}", held.len());
     let status = open().await.expect_err("the places are taken");
     assert!(refused(&status, "Deliver", 4), "{status:?}");
     held.pop();
