@@ -103,8 +103,8 @@ mod tests {
         let written = Written::default();
         let writer = written.clone();
         let subscriber = tracing_subscriber::fmt()
-            .event_format(ChaincodeFirst(Format::default()))
             .with_ansi(false)
+            .event_format(ChaincodeFirst(Format::default()))
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
