@@ -284,7 +284,7 @@ async fn a_large_package_is_built_in_an_image_without_folders_for_it() {
     let peer = Peer::new();
     let bare = format!("{}-bare:1", peer.naming.network_id);
     let mut made = Command::new("docker")
-        .args(["build", "-q", "-t", &bare, "-"])
+        .args(["build", "-q", "--network=none", "-t", &bare, "-"])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -339,8 +339,15 @@ impl OwnEngine {
             .append(true)
             .open(at("log"))
             .unwrap();
-        Command::new("dockerd")
-            .args(["--log-level=warn", "--bridge=none", "--iptables=false"])
+        // with no bridge of its own it would remove docker0, which the machine's engine needs
+        Command::new("unshare")
+            .args([
+                "--net",
+                "dockerd",
+                "--log-level=warn",
+                "--bridge=none",
+                "--iptables=false",
+            ])
             .args(["--host", &format!("unix://{}", at("sock"))])
             .args([
                 "--data-root",
