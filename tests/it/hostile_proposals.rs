@@ -478,7 +478,7 @@ fn cases(harness: &Harness) -> Vec<Case> {
         (
             "garbage instead of gzip",
             Bytes::from_static(b"no gzip"),
-            "could not read code package",
+            "failure opening codepackage gzip stream: ",
         ),
         (
             "no package.json",
