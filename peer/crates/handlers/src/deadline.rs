@@ -50,18 +50,18 @@ static WAITING: Mutex<Vec<Sender<Job>>> = Mutex::new(Vec::new());
 /// Calls of [`lasting`] that have not ended.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
-struct UnderWay;
+struct Counted(&'static AtomicUsize);
 
-impl UnderWay {
-    fn new() -> Self {
-        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
-        Self
+impl Counted {
+    fn new(under_way: &'static AtomicUsize) -> Self {
+        under_way.fetch_add(1, Ordering::Relaxed);
+        Self(under_way)
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for Counted {
     fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -83,12 +83,23 @@ pub(crate) fn lasting<T: Send + 'static>(
     what: &'static str,
     call: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, LoadError> {
+    counted(Counted::new(&UNDER_WAY), deadline, plugin, what, call)
+}
+
+fn counted<T: Send + 'static>(
+    under_way: Counted,
+    deadline: Duration,
+    plugin: &'static str,
+    what: &'static str,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LoadError> {
     let (answer, answered) = channel();
-    let under_way = UnderWay::new();
     let mut job: Job = Box::new(move || {
-        let _under_way = under_way;
+        let said = inside(plugin, call);
+        // before anybody hears of it: who has the answer must not find it under way
+        drop(under_way);
         // nobody is there to hear it after the deadline
-        drop(answer.send(inside(plugin, call)));
+        drop(answer.send(said));
     });
     let thread = loop {
         let waiting = WAITING.lock().pop();
@@ -138,6 +149,15 @@ mod tests {
     fn threads_end() -> std::sync::Weak<()> {
         thread_local!(static HERE: std::sync::Arc<()> = std::sync::Arc::new(()));
         HERE.with(std::sync::Arc::downgrade)
+    }
+
+    #[test]
+    fn who_has_the_answer_finds_nothing_under_way() {
+        static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+        for _ in 0..2000 {
+            counted(Counted::new(&UNDER_WAY), LOADING, "p", "it", || ()).unwrap();
+            assert_eq!(UNDER_WAY.load(Ordering::Relaxed), 0);
+        }
     }
 
     #[test]
