@@ -264,8 +264,8 @@ async fn a_reload_tries_new_libraries_out_in_a_process_of_their_own() {
     let mut peer = Peer::start(&good).await;
     peer.says("peer started");
     for (initialiser, end) in [
-        ("initialiser aborts ", "it ended with signal 6"),
-        ("initialiser exits  ", "it ended with code 0"),
+        ("initialiser aborts ", "ended with signal 6"),
+        ("initialiser exits  ", "ended with code 0"),
         ("initialiser hangs  ", "took longer than 10s to map it"),
     ] {
         let folder = replaced("initialiser returns", initialiser);

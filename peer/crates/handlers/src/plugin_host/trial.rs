@@ -55,8 +55,8 @@ pub(super) fn try_out(file: &PluginFile) -> Result<(), LoadError> {
         (Some(code), _) if code == i32::from(MAPPED) => return Ok(()),
         (None, None) => format!("did not end within {:?}", LOADING + GRACE),
         (Some(code), _) if code == i32::from(LATE) => format!("took longer than {LOADING:?} to map it"),
-        (Some(code), _) => format!("it ended with code {code}"),
-        (None, Some(ended)) => format!("it ended with signal {}", ended.signal().unwrap_or_default()),
+        (Some(code), _) => format!("ended with code {code}"),
+        (None, Some(ended)) => format!("ended with signal {}", ended.signal().unwrap_or_default()),
     };
     Err(LoadError::Trial { found })
 }
